@@ -1,0 +1,70 @@
+"""Models, data sets and studies by file name; the only importer of plug-ins.
+
+The file name is the registry: `models/NAME.py` defines `build`, `datasets/NAME.py` defines `load`, and
+`studies/NAME.yaml` is a study. Adding one is adding a file.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from search import plugin_folder
+from search.errors import UnknownName
+
+Kind = Literal["models", "datasets", "studies"]
+
+_SUFFIX: dict[Kind, str] = {"models": ".py", "datasets": ".py", "studies": ".yaml"}
+_SINGULAR: dict[Kind, str] = {"models": "model", "datasets": "data set", "studies": "study"}
+
+
+def names(kind: Kind) -> list[str]:
+    """The names there are, sorted."""
+    return sorted(path.stem for path in plugin_folder(kind).glob(f"[!_.]*{_SUFFIX[kind]}"))
+
+
+def model(name: str) -> Callable[..., Any]:
+    """`build(*, outputs, image_size, ...) -> torch.nn.Module` of `models/NAME.py`.
+
+    The module maps float images (B, 3, image_size, image_size) to (B, outputs). Raises UnknownName.
+    """
+    return _function("models", name, "build")
+
+
+def dataset(name: str) -> Callable[..., Any]:
+    """`load(root, ...) -> search.data.Splits` of `datasets/NAME.py`. Raises UnknownName."""
+    return _function("datasets", name, "load")
+
+
+def study_path(name: str) -> Path:
+    """The file of a study that ships with the service. Raises UnknownName."""
+    return _path("studies", name)
+
+
+def arguments(function: Callable[..., Any], given: tuple[str, ...]) -> type[BaseModel]:
+    """A pydantic model of a plug-in function's keyword arguments, apart from those the service itself gives.
+
+    Unknown arguments are refused, types and Literal choices are checked, defaults are the function's own.
+    """
+    fields: dict[str, Any] = {}
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        if parameter.name in given:
+            continue
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        fields[parameter.name] = (parameter.annotation, default)
+    return create_model("Arguments", __config__=ConfigDict(extra="forbid", frozen=True), **fields)
+
+
+def _function(kind: Kind, name: str, function: str) -> Callable[..., Any]:
+    _path(kind, name)
+    found: Callable[..., Any] = getattr(importlib.import_module(f"search.{kind}.{name}"), function)
+    return found
+
+
+def _path(kind: Kind, name: str) -> Path:
+    if name not in names(kind):
+        raise UnknownName(f"no {_SINGULAR[kind]} is named {name!r}; there are: {', '.join(names(kind))}.")
+    return plugin_folder(kind) / f"{name}{_SUFFIX[kind]}"

@@ -1,0 +1,68 @@
+"""Every error raised on purpose: one class for each thing the user can act on.
+
+The command line prints the message and exits with `exit_code`; no traceback. Anything else that is raised is a
+bug and keeps its traceback.
+"""
+
+from dataclasses import dataclass
+
+
+class SearchError(Exception):
+    """The message says what is wrong, where, and what to do."""
+
+    exit_code = 2
+
+
+class SettingsError(SearchError):
+    """An environment variable or a secret file is missing or malformed."""
+
+
+class UnknownName(SearchError):
+    """No model, data set, study or metric of that name; the message lists the ones there are."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong in a study file: `line` counts from 1; `key` is dotted, such as `space.lr.low`."""
+
+    line: int
+    key: str
+    message: str
+
+
+class StudyFileError(SearchError):
+    """A study file is malformed; carries every problem found, in the order of their lines."""
+
+    def __init__(self, path: str, problems: list[Problem]) -> None:
+        self.path = path
+        self.problems = sorted(problems, key=lambda problem: problem.line)
+        lines = [f"{path}:{problem.line}: {problem.key}: {problem.message}" for problem in self.problems]
+        super().__init__("\n".join(lines))
+
+
+class StudyConflict(SearchError):
+    """A study of that name stands in the store with another definition."""
+
+
+class StudyNotFound(SearchError):
+    """The store holds no study of that name."""
+
+
+class DatasetError(SearchError):
+    """A data set's folder is missing, incomplete, or holds too many unreadable files."""
+
+
+class CacheError(SearchError):
+    """A prepared data set in the cache folder does not match its manifest."""
+
+
+class WeightsError(SearchError):
+    """A file of pretrained weights does not fit the model; the message lists the keys."""
+
+
+class StoreError(SearchError):
+    """The store can't be reached, or its schema is not the one this version needs."""
+
+
+class Diverged(SearchError):
+    """The loss or a metric stopped being finite during training."""

@@ -1,0 +1,71 @@
+"""All that decides one training run: the knobs, the model and what is predicted. Imports no torch."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Knobs(BaseModel):
+    """The training knobs a study may fix or search.
+
+    Defaults follow common practice for fine-tuning on faces: AdamW, a linear warm-up into a cosine, no decay on
+    norms, biases and tokens.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    epochs: int = Field(30, ge=1, description="Passes over the training split.")
+    batch_size: int = Field(
+        64, ge=2, description="Images a step; the last short batch of an epoch is dropped."
+    )
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(
+        "adamw", description="adam couples weight decay into the gradient; adamw does not."
+    )
+    lr: Positive = Field(3e-4, description="Peak learning rate.")
+    eps: Positive = Field(1e-8, description="Adam's epsilon.")
+    beta1: Share = Field(0.9, description="Adam's first decay rate; the momentum of sgd.")
+    beta2: Share = Field(0.999, description="Adam's second decay rate.")
+    weight_decay: NonNegative = Field(0.0, description="Weight decay; 0 is none.")
+    decay_norms: bool = Field(False, description="Also decay norms, biases and tokens.")
+    schedule: Literal["constant", "cosine", "exponential"] = Field(
+        "cosine", description="Shape of the learning rate after warm-up."
+    )
+    final_lr_ratio: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.01, description="Learning rate at the end over its peak, whatever the number of epochs."
+    )
+    warmup_epochs: NonNegative = Field(1.0, description="Epochs of linear warm-up; fractions are allowed.")
+    clip_norm: NonNegative = Field(1.0, description="Largest gradient norm; 0 is no clipping.")
+    mixup_alpha: NonNegative = Field(0.0, description="Beta(a, a) of MixUp; 0 is off.")
+    cutmix_alpha: NonNegative = Field(
+        0.0, description="Beta(a, a) of CutMix; 0 is off. With both on, each batch draws one."
+    )
+    label_smoothing: Share = Field(0.0, description="Share of the target spread over all classes.")
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced weighs the loss by N / (K n_c)."
+    )
+    augmentation: Literal["none", "light", "standard", "strong"] = Field(
+        "standard", description="Strength of the random image changes."
+    )
+    normalization: Literal["none", "half", "imagenet"] = Field(
+        "half", description="none: [0, 1]; half: (x - 0.5) / 0.5; imagenet: ImageNet mean and deviation."
+    )
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="Arithmetic of the forward pass.")
+
+
+class Recipe(BaseModel):
+    """One run, whole: handed to the child process as JSON.
+
+    seed moves initialisation, order and augmentation; the data split has a seed of its own.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    model_arguments: dict[str, Any]
+    knobs: Knobs
+    objective: str
+    seed: int = Field(ge=0)
