@@ -52,9 +52,7 @@ def _seconds(variable: str, default: float) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise SettingsError(
-            f"{variable} is {text!r}: give a number of seconds, such as {default:g}."
-        ) from None
+        raise SettingsError(f"{variable} is {text!r}: give a number of seconds, such as {default:g}.") from None
     if not 0 < value < float("inf"):
         raise SettingsError(f"{variable} is {text}: give a number of seconds above 0.")
     return value
@@ -67,6 +65,4 @@ def _store() -> str | None:
     try:
         return Path(file).read_text().strip()
     except OSError as error:
-        raise SettingsError(
-            f"SEARCH_STORE_FILE names {file}, which can't be read: {error.strerror}."
-        ) from error
+        raise SettingsError(f"SEARCH_STORE_FILE names {file}, which can't be read: {error.strerror}.") from error

@@ -19,9 +19,7 @@ class Knobs(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     epochs: int = Field(30, ge=1, description="Passes over the training split.")
-    batch_size: int = Field(
-        64, ge=2, description="Images a step; the last short batch of an epoch is dropped."
-    )
+    batch_size: int = Field(64, ge=2, description="Images a step; the last short batch of an epoch is dropped.")
     optimizer: Literal["adam", "adamw", "sgd"] = Field(
         "adamw", description="adam couples weight decay into the gradient; adamw does not."
     )
