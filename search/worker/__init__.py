@@ -1,0 +1,1 @@
+"""A worker: a supervisor that claims, reports and prunes, and a child process that trains."""

@@ -1,0 +1,143 @@
+"""One connection pool, and one way to run SQL that survives a lost connection."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import psycopg2
+from optuna.exceptions import StorageInternalError
+from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from search.errors import StoreError
+from search.settings import Settings
+from search.store import embedded, schema
+from search.store.storage import PostgresStorage
+
+T = TypeVar("T")
+
+OUTAGE_SECONDS = 600.0  # how long a database may be gone before a worker gives up
+
+# Only database time decides anything, so every session speaks UTC; a call that hangs ends within seconds.
+_SESSION = (
+    "-c timezone=UTC -c statement_timeout=60s -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s"
+)
+_ENGINE: dict[str, Any] = {
+    "pool_size": 1,
+    "max_overflow": 1,
+    "pool_timeout": 60,
+    "connect_args": {
+        "options": _SESSION,
+        "application_name": "search",
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+    },
+}
+
+
+class Store:
+    """An open store: `run` for a transaction, `run_statement` for a single statement, `storage` for Optuna."""
+
+    def __init__(self, url: str) -> None:
+        self.storage = PostgresStorage(optuna_url(url), engine_kwargs=_ENGINE, skip_table_creation=True)
+        self._transactions = self.storage.engine
+        self._statements = self.storage.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._outage_at = -math.inf
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """The result of `work` in one transaction, run again when the connection is lost."""
+        return self.retrying(lambda: self._in(self._transactions, work))
+
+    def run_statement(self, work: Callable[[Connection], T]) -> T:
+        """As `run`, for work of a single statement: without the round trips of BEGIN and COMMIT."""
+        return self.retrying(lambda: self._in(self._statements, work))
+
+    def retrying(self, call: Callable[[], T]) -> T:
+        """The result of `call`, run again while the database can't be reached, for up to ten minutes.
+
+        Raises StoreError after that.
+        """
+        attempts = Retrying(
+            retry=retry_if_exception(is_lost_connection),
+            wait=wait_random_exponential(multiplier=0.1, max=5.0),
+            stop=stop_after_delay(OUTAGE_SECONDS),
+            before_sleep=self._note_outage,
+            reraise=True,
+        )
+        try:
+            return attempts(call)
+        except (SQLAlchemyError, StorageInternalError) as error:
+            if is_lost_connection(error):
+                raise StoreError(
+                    f"the database has been out of reach for {OUTAGE_SECONDS:g} s: {error}"
+                ) from error
+            raise
+
+    def seconds_since_outage(self) -> float:
+        """How long ago this process last failed to reach the database; infinite where it never did."""
+        return time.monotonic() - self._outage_at
+
+    def close(self) -> None:
+        self.storage.engine.dispose()
+
+    def _note_outage(self, _: RetryCallState) -> None:
+        self._outage_at = time.monotonic()
+
+    @staticmethod
+    def _in(engine: Any, work: Callable[[Connection], T]) -> T:
+        with engine.begin() as connection:
+            return work(connection)
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings name, or the embedded one; an empty database gets its tables.
+
+    Raises StoreError when it can't be reached or its schema is of another version.
+    """
+    url = store_url(settings)
+    schema.create_if_empty(url)
+    return Store(url)
+
+
+def store_url(settings: Settings) -> str:
+    """The URL of the store's server, with the psycopg2 driver; starts the embedded one where none is named."""
+    url = settings.store or embedded.start(settings.home / "postgres")
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError(
+            "SEARCH_STORE is not a URL such as postgresql://user:password@host:5432/database."
+        ) from None
+    if not parsed.drivername.startswith("postgres"):
+        raise StoreError(f"SEARCH_STORE names a {parsed.drivername} database; only postgresql:// is supported.")
+    return parsed.set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+
+
+def optuna_url(url: str) -> str:
+    """The URL as Optuna takes it: it fills `{...}` templates, so braces are percent-encoded."""
+    return url.replace("{", "%7B").replace("}", "%7D")
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether the error says that the server could not be reached, as against a fault in the call."""
+    if isinstance(error, StorageInternalError) and error.__cause__ is not None:
+        return is_lost_connection(error.__cause__)
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated or isinstance(error, InterfaceError):
+        return True
+    return isinstance(error, OperationalError) and not _is_statement_fault(error.orig)
+
+
+def _is_statement_fault(error: BaseException | None) -> bool:
+    """Whether the server itself refused the statement for good, such as for a full disk or a wrong password."""
+    refused = (psycopg2.errors.InvalidPassword, psycopg2.errors.InvalidAuthorizationSpecification)
+    return isinstance(error, refused)

@@ -1,0 +1,66 @@
+"""What Optuna advises for one study: the next parameters, and whether a trial should be pruned."""
+
+import numpy as np
+from optuna import Study, load_study, logging
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.storages import _CachedStorage
+from optuna.trial import TrialState, create_trial
+
+from search.store.storage import PostgresStorage
+from search.store.studies import distributions
+from search.store.trials import Distributions, Parameters
+from search.study import Hyperband, Median, StudyDefinition
+
+logging.set_verbosity(logging.WARNING)
+
+
+class Guide:
+    """One study's sampler and pruner, over trials that are read once and then kept."""
+
+    def __init__(self, storage: PostgresStorage, definition: StudyDefinition) -> None:
+        self.distributions: Distributions = distributions(definition)
+        self._definition = definition
+        self._trials = _CachedStorage(storage)
+        self._pruner = _pruner(definition)
+        self._study = self._load(RandomSampler())
+
+    def draw(self, *, seed: int, ticket: int) -> Parameters:
+        """The sampler's next parameters, given every trial so far.
+
+        The same history, seed and ticket draw the same parameters.
+        """
+        sampler = _sampler(self._definition, int(np.random.SeedSequence((seed, ticket)).generate_state(1)[0]))
+        study = self._load(sampler)
+        trial = create_trial(state=TrialState.RUNNING)
+        drawn = sampler.sample_relative(study, trial, self.distributions)
+        for name, distribution in self.distributions.items():
+            if name not in drawn:
+                drawn[name] = sampler.sample_independent(study, trial, name, distribution)
+        return drawn
+
+    def should_prune(self, trial_id: int) -> bool:
+        """Whether the pruner gives up on a running trial, from the epochs it has reported."""
+        if isinstance(self._pruner, NopPruner):
+            return False
+        return self._pruner.prune(self._study, self._trials.get_trial(trial_id))
+
+    def _load(self, sampler: BaseSampler) -> Study:
+        name = self._definition.name
+        return load_study(study_name=name, storage=self._trials, sampler=sampler, pruner=self._pruner)
+
+
+def _sampler(definition: StudyDefinition, seed: int) -> BaseSampler:
+    if definition.sampler == "gp":
+        return GPSampler(seed=seed)
+    return TPESampler(seed=seed)
+
+
+def _pruner(definition: StudyDefinition) -> BasePruner:
+    """Steps are epochs counted from 1, so resources are epochs too."""
+    pruner = definition.pruner
+    if isinstance(pruner, Hyperband):
+        return HyperbandPruner(pruner.min_resource, pruner.max_resource, pruner.reduction_factor)
+    if isinstance(pruner, Median):
+        return MedianPruner(pruner.startup_trials, pruner.warmup_epochs, pruner.interval)
+    return NopPruner()

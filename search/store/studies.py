@@ -1,0 +1,273 @@
+"""Studies: the registered definition, its tickets, and what has become of them."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from sqlalchemy import Connection, text
+
+from search.errors import StudyConflict, StudyNotFound
+from search.store import tickets
+from search.store.trials import Parameters
+from search.study import Parameter, StudyDefinition
+
+StudyState = Literal["open", "paused", "stopped"]
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A registered study.
+
+    state: open studies give work; paused ones may be resumed; stopped ones are over.
+    counts: tickets by state (waiting, running, complete, pruned, failed).
+    epochs: epochs trained so far, by all workers.
+    """
+
+    study_id: int
+    name: str
+    state: StudyState
+    priority: int
+    definition: StudyDefinition
+    data_fingerprint: str
+    created_at: datetime
+    counts: dict[str, int]
+    epochs: int
+    seconds: float
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no ticket is left to train."""
+        return not self.counts.get("waiting") and not self.counts.get("running")
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One ticket and what is known of its trial.
+
+    trial: Optuna's number of the last attempt's trial, None before the first.
+    value: the objective: best over epochs once complete, the last one when pruned.
+    epochs: every metric of each epoch, by its number from 1.
+    curve: the objective of each epoch.
+    seconds: what those epochs took, summed.
+    """
+
+    ticket: int
+    state: str
+    attempt: int
+    trial: int | None
+    parameters: Parameters
+    seed: int
+    value: float | None
+    epochs: dict[int, dict[str, float]]
+    curve: dict[int, float]
+    seconds: float
+    worker: str | None
+    reason: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+_REGISTER = text(
+    """
+    WITH study AS (
+        INSERT INTO studies (study_name) VALUES (:name) ON CONFLICT (study_name) DO NOTHING RETURNING study_id
+    ), direction AS (
+        INSERT INTO study_directions (direction, study_id, objective)
+        SELECT CAST(:direction AS studydirection), study_id, 0 FROM study
+    ), metric AS (
+        INSERT INTO study_system_attributes (study_id, key, value_json)
+        SELECT study_id, 'study:metric_names', CAST(:metric_names AS text) FROM study
+    ), attributes AS (
+        INSERT INTO study_user_attributes (study_id, key, value_json)
+        SELECT study_id, key, value FROM study, json_each_text(CAST(:user_attributes AS json)) AS pair(key, value)
+    )
+    SELECT study_id FROM study
+    """
+)
+
+_INSERT = text(
+    """
+    INSERT INTO search_studies (study_id, name, definition, definition_hash, data_fingerprint, code_version,
+                                priority, epoch_budget, hour_budget)
+    VALUES (:study_id, :name, :definition, :hash, :data_fingerprint, :code_version,
+            :priority, :epoch_budget, :hour_budget)
+    """
+)
+
+_STUDIES = text(
+    """
+    SELECT s.study_id, s.name, s.state, s.priority, s.definition, s.data_fingerprint, s.created_at,
+           coalesce(t.counts, '{}') AS counts, coalesce(e.epochs, 0) AS epochs, coalesce(e.seconds, 0) AS seconds
+    FROM search_studies s
+    LEFT JOIN LATERAL (
+        SELECT json_object_agg(state, tickets) FROM (
+            SELECT state, count(*) FROM search_tickets WHERE study_id = s.study_id GROUP BY state
+        ) AS by_state(state, tickets)) t(counts) ON true
+    LEFT JOIN LATERAL (
+        SELECT count(*), sum(seconds) FROM search_epochs JOIN search_tickets t USING (ticket_id)
+        WHERE t.study_id = s.study_id) e(epochs, seconds) ON true
+    WHERE (CAST(:name AS text) IS NULL OR s.name = :name)
+      AND (CAST(:study_id AS int) IS NULL OR s.study_id = :study_id)
+    ORDER BY s.created_at
+    """
+)
+
+_TRIALS = text(
+    """
+    SELECT t.number AS ticket, t.state, t.attempt, o.number AS trial, coalesce(t.parameters, '{}') AS parameters,
+           t.seed, v.value, coalesce(e.epochs, '{}') AS epochs, coalesce(e.metrics, '[]') AS metrics,
+           coalesce(e.seconds, 0) AS seconds, t.worker, t.reason, t.claimed_at AS started_at, t.finished_at
+    FROM search_tickets t
+    LEFT JOIN trials o USING (trial_id)
+    LEFT JOIN trial_values v USING (trial_id)
+    LEFT JOIN LATERAL (
+        SELECT array_agg(epoch ORDER BY epoch), json_agg(metrics ORDER BY epoch), sum(seconds)
+        FROM search_epochs WHERE ticket_id = t.ticket_id) e(epochs, metrics, seconds) ON true
+    WHERE t.study_id = :study_id
+    ORDER BY t.number
+    """
+)
+
+
+def register(
+    connection: Connection, definition: StudyDefinition, *, data_fingerprint: str, code_version: str
+) -> int:
+    """Creates the study with its tickets and returns its id, or finds it where it stands with this definition.
+
+    Of several processes that register one name at once, one creates it. Raises StudyConflict where the name stands
+    for another definition or other data, showing the difference.
+    """
+    attributes = {
+        "question": json.dumps(definition.question),
+        "definition": json.dumps(definition.canonical_json()),
+        "definition_hash": json.dumps(definition.hash),
+        "code_version": json.dumps(code_version),
+    }
+    created: int | None = connection.execute(
+        _REGISTER,
+        {
+            "name": definition.name,
+            "direction": definition.direction.upper(),
+            "metric_names": json.dumps([definition.objective]),
+            "user_attributes": json.dumps(attributes),
+        },
+    ).scalar()
+    if created is None:
+        return _existing(connection, definition, data_fingerprint)
+    connection.execute(
+        _INSERT,
+        {
+            "study_id": created,
+            "name": definition.name,
+            "definition": definition.canonical_json(),
+            "hash": definition.hash,
+            "data_fingerprint": data_fingerprint,
+            "code_version": code_version,
+            "priority": 0,
+            "epoch_budget": definition.budget.epochs,
+            "hour_budget": definition.budget.hours,
+        },
+    )
+    tickets.file(connection, created, definition.tickets(), seed=definition.seed)
+    return created
+
+
+def find(connection: Connection, name: str) -> StudyRow:
+    """The study of that name. Raises StudyNotFound, naming those there are."""
+    row = connection.execute(_STUDIES, {"name": name, "study_id": None}).one_or_none()
+    if row is None:
+        known = connection.execute(text("SELECT name FROM search_studies ORDER BY name")).scalars().all()
+        there_are = (
+            f"there are: {', '.join(known)}." if known else "it holds none yet; start with `search launch`."
+        )
+        raise StudyNotFound(f"the store holds no study named {name!r}; {there_are}")
+    return _study_row(row._mapping)
+
+
+def find_by_id(connection: Connection, study_id: int) -> StudyRow:
+    """The study with that id, which must be there."""
+    return _study_row(connection.execute(_STUDIES, {"name": None, "study_id": study_id}).one()._mapping)
+
+
+def everyone(connection: Connection) -> list[StudyRow]:
+    """All studies, oldest first."""
+    return [_study_row(row._mapping) for row in connection.execute(_STUDIES, {"name": None, "study_id": None})]
+
+
+def set_state(connection: Connection, study: StudyRow, state: StudyState) -> None:
+    """Opens, pauses or stops a study; workers honour it at their next claim."""
+    connection.execute(
+        text("UPDATE search_studies SET state = :state WHERE study_id = :study_id"),
+        {"state": state, "study_id": study.study_id},
+    )
+
+
+def records(connection: Connection, study: StudyRow) -> list[TrialRecord]:
+    """Every ticket of a study, in order."""
+    objective = study.definition.objective
+    rows = connection.execute(_TRIALS, {"study_id": study.study_id}).mappings()
+    return [_trial_record(dict(row), objective) for row in rows]
+
+
+def distributions(definition: StudyDefinition) -> dict[str, BaseDistribution]:
+    """The study's search space as Optuna knows it."""
+    return {name: _distribution(parameter) for name, parameter in definition.space.items()}
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    domain = parameter.domain()
+    if domain.kind == "categorical":
+        return CategoricalDistribution(domain.choices)
+    if domain.kind == "int":
+        return IntDistribution(int(domain.low), int(domain.high), log=domain.log)
+    return FloatDistribution(domain.low, domain.high, log=domain.log)
+
+
+def _existing(connection: Connection, definition: StudyDefinition, data_fingerprint: str) -> int:
+    row = connection.execute(
+        text(
+            "SELECT study_id, definition, definition_hash, data_fingerprint FROM search_studies WHERE name = :name"
+        ),
+        {"name": definition.name},
+    ).one_or_none()
+    if row is None:
+        raise StudyConflict(f"an Optuna study named {definition.name!r} is there that this service did not make.")
+    advice = f"To search anew, give it another name: `search launch ... --name {_next_version(definition.name)}`."
+    if row.definition_hash != definition.hash:
+        differences = StudyDefinition.from_json(row.definition).differences(definition)
+        shown = "\n".join(f"  {line}" for line in differences)
+        raise StudyConflict(
+            f"study {definition.name!r} is in the store with another definition:\n{shown}\n{advice}"
+        )
+    if row.data_fingerprint != data_fingerprint:
+        raise StudyConflict(
+            f"the data of study {definition.name!r} has changed since it was registered; "
+            f"its results would not be comparable. {advice}"
+        )
+    connection.execute(
+        text("UPDATE search_studies SET definition = :definition WHERE study_id = :study_id"),
+        {"definition": definition.canonical_json(), "study_id": row.study_id},
+    )
+    return int(row.study_id)
+
+
+def _next_version(name: str) -> str:
+    base, _, version = name.partition("@")
+    return f"{base}@{int(version or 1) + 1}"
+
+
+def _study_row(row: Any) -> StudyRow:
+    return StudyRow(**{**row, "definition": StudyDefinition.from_json(row["definition"])})
+
+
+def _trial_record(row: dict[str, Any], objective: str) -> TrialRecord:
+    epochs = dict(zip(row["epochs"], row.pop("metrics"), strict=True))
+    curve = {epoch: metrics[objective] for epoch, metrics in epochs.items()}
+    return TrialRecord(**{**row, "epochs": epochs, "curve": curve})

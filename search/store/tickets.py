@@ -1,0 +1,295 @@
+"""Tickets: the work of a study, one row for each trial to be done.
+
+The laws:
+
+- A ticket is claimed by one worker at a time, with a new attempt number and a lease in database time.
+- The attempt number is the fencing token: every later write names it, and does nothing once the ticket was taken
+  away. Such a write returns False; the worker then stops and says nothing.
+- A ticket and the Optuna trial of its attempt change state in one transaction.
+- Every function may be run again after a lost acknowledgement and then changes nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, text
+
+from search.store import trials
+from search.store.trials import Parameters
+
+MAX_LOSSES = 3  # how often a ticket may lose its worker before it fails for good
+
+Ending = Literal["complete", "pruned", "failed"]
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A claimed ticket: what to do, and the attempt that every write about it must name.
+
+    parameters: fixed by the design or drawn by an earlier attempt; None where the sampler is still to draw them.
+    """
+
+    ticket_id: int
+    attempt: int
+    study_id: int
+    number: int
+    parameters: Parameters | None
+    seed: int
+    worker: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A ticket whose worker fell silent, and what became of it."""
+
+    ticket_id: int
+    worker: str
+    state: str
+
+
+# The studies that have work to give, most urgent first. A spent budget of epochs or hours closes a study.
+_CLAIMABLE_STUDIES = text(
+    """
+    SELECT s.study_id FROM search_studies s
+    WHERE s.state = 'open' AND (:study_id IS NULL OR s.study_id = :study_id)
+      AND EXISTS (SELECT FROM search_tickets t WHERE t.study_id = s.study_id AND t.state = 'waiting')
+      AND (s.epoch_budget IS NULL OR s.epoch_budget >
+           (SELECT count(*) FROM search_epochs JOIN search_tickets t USING (ticket_id)
+            WHERE t.study_id = s.study_id))
+      AND (s.hour_budget IS NULL OR now() < s.hour_budget * interval '1 hour' + coalesce(
+           (SELECT min(t.claimed_at) FROM search_tickets t WHERE t.study_id = s.study_id), now()))
+    ORDER BY s.priority DESC, s.created_at
+    """
+)
+
+_CLAIM = text(
+    """
+    UPDATE search_tickets SET
+        state = 'running', attempt = attempt + 1, claim = :claim, worker = :worker, trial_id = NULL, epoch = NULL,
+        claimed_at = coalesce(claimed_at, now()), lease_expires_at = now() + :lease * interval '1 second'
+    WHERE ticket_id = (
+        SELECT ticket_id FROM search_tickets WHERE study_id = :study_id AND state = 'waiting'
+        ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING ticket_id, attempt, study_id, number, parameters, seed, worker
+    """
+)
+
+_CLAIMED_ALREADY = text(
+    """
+    SELECT ticket_id, attempt, study_id, number, parameters, seed, worker
+    FROM search_tickets WHERE claim = :claim AND state = 'running'
+    """
+)
+
+_LOCK = text(
+    """
+    SELECT trial_id FROM search_tickets
+    WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running' FOR UPDATE
+    """
+)
+
+_RENEW = text(
+    """
+    UPDATE search_tickets SET lease_expires_at = now() + :lease * interval '1 second'
+    WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running'
+    """
+)
+
+# One statement renews the lease, stores the epoch and reports the objective: all of it, or, fenced off, nothing.
+_REPORT = text(
+    """
+    WITH lease AS (
+        UPDATE search_tickets SET epoch = :epoch, lease_expires_at = now() + :lease * interval '1 second'
+        WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running'
+        RETURNING ticket_id, trial_id
+    ), stored AS (
+        INSERT INTO search_epochs (ticket_id, epoch, metrics, seconds, samples_per_second)
+        SELECT ticket_id, :epoch, CAST(:metrics AS jsonb), :seconds, :samples_per_second FROM lease
+        ON CONFLICT (ticket_id, epoch) DO UPDATE SET metrics = excluded.metrics
+    )
+    INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)
+    SELECT trial_id, :epoch, :value, 'FINITE' FROM lease
+    ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = excluded.intermediate_value
+    RETURNING trial_id
+    """
+)
+
+_SETTLE = text(
+    """
+    UPDATE search_tickets SET state = :state, reason = :reason, lease_expires_at = NULL,
+        finished_at = CASE WHEN :state = 'waiting' THEN NULL ELSE now() END
+    WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running'
+    RETURNING trial_id
+    """
+)
+
+_SETTLED_ALREADY = text(
+    "SELECT FROM search_tickets WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = :state"
+)
+
+# While the server has been up for less than a lease, every lease looks expired though its worker may live.
+_REAP = text(
+    """
+    UPDATE search_tickets SET
+        state = CASE WHEN losses >= :max_losses THEN 'failed' ELSE 'waiting' END,
+        finished_at = CASE WHEN losses >= :max_losses THEN now() END,
+        losses = losses + 1, lease_expires_at = NULL,
+        reason = format('worker %s fell silent in attempt %s', worker, attempt)
+    WHERE ticket_id IN (
+        SELECT ticket_id FROM search_tickets
+        WHERE state = 'running' AND lease_expires_at < now() FOR UPDATE SKIP LOCKED)
+      AND now() > pg_postmaster_start_time() + :lease * interval '1 second'
+    RETURNING ticket_id, worker, state, reason, trial_id
+    """
+)
+
+
+def file(connection: Connection, study_id: int, work: list[Parameters | None], *, seed: int) -> None:
+    """Files one waiting ticket for each entry: fixed parameters, or None for the sampler to draw."""
+    connection.execute(
+        text(
+            "INSERT INTO search_tickets (study_id, number, parameters, seed) "
+            "VALUES (:study_id, :number, CAST(:parameters AS jsonb), :seed)"
+        ),
+        [
+            {"study_id": study_id, "number": number, "parameters": trials.to_json(parameters), "seed": seed}
+            for number, parameters in enumerate(work)
+        ],
+    )
+
+
+def claim(
+    connection: Connection, *, worker: str, claim: str, lease: float, study_id: int | None = None
+) -> Lease | None:
+    """Takes the next waiting ticket, of one study or of any; None where there is none.
+
+    claim: a text of the caller's that no other claim ever has; running again with it finds the same ticket.
+    lease: seconds that the worker may be silent.
+    """
+    taken = connection.execute(_CLAIMED_ALREADY, {"claim": claim}).one_or_none()
+    if taken:
+        return Lease(**taken._mapping)
+    for study in connection.execute(_CLAIMABLE_STUDIES, {"study_id": study_id}).scalars().all():
+        values = {"study_id": study, "claim": claim, "worker": worker, "lease": lease}
+        taken = connection.execute(_CLAIM, values).one_or_none()
+        if taken:
+            return Lease(**taken._mapping)
+    return None
+
+
+def begin(connection: Connection, lease: Lease, parameters: Parameters, kinds: trials.Distributions) -> int | None:
+    """Creates the Optuna trial of this attempt and returns its id; None where the lease was lost.
+
+    The parameters are kept on the ticket, so that a later attempt trains the same ones.
+    """
+    ticket = connection.execute(_LOCK, _fence(lease)).one_or_none()
+    if ticket is None:
+        return None
+    if ticket.trial_id is not None:
+        return int(ticket.trial_id)
+    notes = {"ticket": lease.number, "attempt": lease.attempt, "seed": lease.seed, "worker": lease.worker}
+    trial_id = trials.create(connection, lease.study_id, parameters, kinds, notes)
+    connection.execute(
+        text(
+            "UPDATE search_tickets SET trial_id = :trial_id, parameters = CAST(:parameters AS jsonb) "
+            "WHERE ticket_id = :ticket_id"
+        ),
+        {"trial_id": trial_id, "parameters": trials.to_json(parameters), "ticket_id": lease.ticket_id},
+    )
+    return trial_id
+
+
+def renew(connection: Connection, lease: Lease, *, seconds: float) -> bool:
+    """Prolongs the lease; False where it was lost."""
+    return connection.execute(_RENEW, _fence(lease) | {"lease": seconds}).rowcount == 1
+
+
+def report(
+    connection: Connection,
+    lease: Lease,
+    *,
+    epoch: int,
+    value: float,
+    metrics: dict[str, float],
+    seconds: float,
+    samples_per_second: float,
+    renew_seconds: float,
+) -> bool:
+    """Stores one epoch, its objective `value` for the pruners, and renews the lease; False where it was lost."""
+    values: dict[str, Any] = {
+        "epoch": epoch,
+        "value": value,
+        "metrics": trials.to_json(metrics),
+        "seconds": seconds,
+        "samples_per_second": samples_per_second,
+        "lease": renew_seconds,
+    }
+    return connection.execute(_REPORT, _fence(lease) | values).rowcount == 1
+
+
+def finish(
+    connection: Connection,
+    lease: Lease,
+    state: Ending,
+    *,
+    value: float | None = None,
+    reason: str | None = None,
+    notes: dict[str, Any] | None = None,
+) -> bool:
+    """Ends the ticket and its trial for good; False where the lease was lost.
+
+    value: the trial's objective, finite; None where no epoch was whole.
+    reason: why it was pruned or failed, for people.
+    notes: small facts for the trial's user attributes.
+    """
+    return _settle(connection, lease, state, value, reason, notes or {})
+
+
+def give_back(connection: Connection, lease: Lease, reason: str) -> bool:
+    """Makes the ticket wait again, uncounted as a loss; False where the lease was lost."""
+    return _settle(connection, lease, "waiting", None, reason, {})
+
+
+def lose(connection: Connection, lease: Lease, reason: str) -> bool:
+    """As `give_back`, counted as a loss: after `MAX_LOSSES` of them the ticket fails."""
+    losses = connection.execute(
+        text(
+            "UPDATE search_tickets SET losses = losses + 1 "
+            "WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running' RETURNING losses"
+        ),
+        _fence(lease),
+    ).scalar()
+    state = "waiting" if losses is None or losses <= MAX_LOSSES else "failed"
+    return _settle(connection, lease, state, None, reason, {})
+
+
+def reap(connection: Connection, *, lease: float) -> list[Lost]:
+    """Takes back every ticket whose lease ran out, closing the dead attempts' trials."""
+    rows = connection.execute(_REAP, {"lease": lease, "max_losses": MAX_LOSSES}).all()
+    for row in rows:
+        if row.trial_id is not None:
+            trials.close(connection, row.trial_id, "FAIL", None, {"reason": row.reason})
+    return [Lost(row.ticket_id, row.worker, row.state) for row in rows]
+
+
+def _settle(
+    connection: Connection,
+    lease: Lease,
+    state: str,
+    value: float | None,
+    reason: str | None,
+    notes: dict[str, Any],
+) -> bool:
+    fence = _fence(lease) | {"state": state}
+    row = connection.execute(_SETTLE, fence | {"reason": reason}).one_or_none()
+    if row is None:
+        return connection.execute(_SETTLED_ALREADY, fence).one_or_none() is not None
+    if row.trial_id is not None:
+        trial_state = {"complete": "COMPLETE", "pruned": "PRUNED"}.get(state, "FAIL")
+        reasons = {"reason": reason} if reason else {}
+        trials.close(connection, row.trial_id, trial_state, value, notes | reasons)
+    return True
+
+
+def _fence(lease: Lease) -> dict[str, Any]:
+    return {"ticket_id": lease.ticket_id, "attempt": lease.attempt}
