@@ -64,5 +64,9 @@ class StoreError(SearchError):
     """The store can't be reached, or its schema is not the one this version needs."""
 
 
+class WorkerError(SearchError):
+    """A worker ended before its study did; the message ends with its last words and names its log."""
+
+
 class Diverged(SearchError):
     """The loss or a metric stopped being finite during training."""

@@ -10,7 +10,7 @@ from optuna.trial import TrialState, create_trial
 from search.store.storage import PostgresStorage
 from search.store.studies import distributions
 from search.store.trials import Distributions, Parameters
-from search.study import Hyperband, Median, StudyDefinition
+from search.study.definition import Hyperband, Median, StudyDefinition
 
 logging.set_verbosity(logging.WARNING)
 

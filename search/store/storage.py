@@ -94,8 +94,8 @@ class PostgresStorage(RDBStorage):
             return connection.execute(statement, values).all()
 
 
-def _frozen_trial(row: Row[Any]) -> FrozenTrial:
-    (trial_id, number, state, start, complete, names, numbers, kinds, values, *others) = row._tuple()
+def _frozen_trial(row: Sequence[Any]) -> FrozenTrial:
+    trial_id, number, state, start, complete, names, numbers, kinds, values, *others = row
     user_keys, user_texts, system_keys, system_texts, steps, curve = others
     distributions = dict(zip(names or (), map(_distribution, kinds or ()), strict=True))
     params = {

@@ -16,7 +16,8 @@ from sqlalchemy import Connection, text
 from search.errors import StudyConflict, StudyNotFound
 from search.store import tickets
 from search.store.trials import Parameters
-from search.study import Parameter, StudyDefinition
+from search.study.definition import StudyDefinition
+from search.study.space import Parameter
 
 StudyState = Literal["open", "paused", "stopped"]
 
@@ -42,9 +43,19 @@ class StudyRow:
     seconds: float
 
     @property
+    def tickets(self) -> int:
+        """All of its tickets."""
+        return sum(self.counts.values())
+
+    @property
+    def finished(self) -> int:
+        """The tickets that nobody will train any more."""
+        return self.tickets - self.counts.get("waiting", 0) - self.counts.get("running", 0)
+
+    @property
     def is_done(self) -> bool:
         """Whether no ticket is left to train."""
-        return not self.counts.get("waiting") and not self.counts.get("running")
+        return self.finished == self.tickets
 
 
 @dataclass(frozen=True)

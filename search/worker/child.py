@@ -5,6 +5,7 @@ import signal
 import time
 import traceback
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
 from search.errors import Diverged, SearchError
 from search.worker.messages import (
@@ -19,6 +20,9 @@ from search.worker.messages import (
     ToChild,
 )
 
+if TYPE_CHECKING:
+    import torch
+
 PROGRESS_SECONDS = 1.0
 
 
@@ -26,10 +30,11 @@ class _Told(Exception):
     """The supervisor said stop."""
 
 
-def main(pipe: "Connection[FromChild, ToChild]", device: str, threads: int) -> None:
+def main(pipe: "Connection[FromChild, ToChild]", slot: int, threads: int) -> None:
     """Serves assignments until the pipe closes.
 
-    device: as torch names it, such as `cpu` or `cuda:0`. threads: CPU threads to compute with.
+    slot: counts from 0; the GPU of that number where there are any, the processor otherwise.
+    threads: CPU threads to compute with.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     import torch
@@ -37,10 +42,12 @@ def main(pipe: "Connection[FromChild, ToChild]", device: str, threads: int) -> N
     import search.training.run  # noqa: F401 - loaded while the supervisor still looks for work
 
     torch.set_num_threads(threads)
+    gpus = torch.cuda.device_count()
+    device = torch.device("cuda", slot % gpus) if gpus else torch.device("cpu")
     link = _Link(pipe)
     while (message := link.receive()) is not None:
         if isinstance(message, Assignment):
-            link.send(_carry_out(message, torch.device(device), link))
+            link.send(_carry_out(message, device, link))
 
 
 class _Link:
@@ -75,7 +82,7 @@ class _Link:
                 raise _Told
 
 
-def _carry_out(assignment: Assignment, device: "torch.device", link: _Link) -> FromChild:  # noqa: F821
+def _carry_out(assignment: Assignment, device: "torch.device", link: _Link) -> FromChild:
     import torch
 
     from search.training.cache import open_prepared

@@ -18,11 +18,11 @@ class ChildDied(Exception):
 class ChildProcess:
     """A process that trains on one device.
 
-    device: as torch names it. threads: CPU threads it computes with.
+    slot: counts from 0; the GPU of that number where there are any. threads: CPU threads it computes with.
     """
 
-    def __init__(self, device: str, threads: int) -> None:
-        self.device = device
+    def __init__(self, slot: int, threads: int) -> None:
+        self._slot = slot
         self._threads = threads
         self._process: BaseProcess | None = None
         self._pipe: Connection[ToChild, FromChild] | None = None
@@ -38,7 +38,7 @@ class ChildProcess:
         context = get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(
-            target=child.main, args=(theirs, self.device, self._threads), name="search-child", daemon=True
+            target=child.main, args=(theirs, self._slot, self._threads), name="search-child", daemon=True
         )
         self._process.start()
         theirs.close()

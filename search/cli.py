@@ -1,0 +1,121 @@
+"""The command line: what there is to say. `search.commands` does it.
+
+Nothing heavy is imported here, so `--help` is quick, and a training process, which starts through this module,
+loads nothing of the store.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search import __version__
+from search.errors import SearchError
+from search.settings import read_settings
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0, 2 with one clear message, or 130 after Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = read_settings()
+        from search import commands
+
+        command = getattr(commands, arguments.command)
+        code: int = command(arguments, settings)
+        return code
+    except SearchError as error:
+        print(f"search: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="search", description="Hyperparameter search for facial-expression and affect models."
+    )
+    parser.add_argument("--version", action="version", version=f"search {__version__}")
+    group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    launch = _add(group, "launch", "register a study and train it on this machine")
+    _add_study_file(launch)
+    launch.add_argument("--name", help="register it under another name, such as clsfer_lr@2")
+    launch.add_argument("--workers", type=_count, help="worker processes; 0 only registers the study")
+
+    check = _add(group, "check", "validate a study file, telling every problem at once")
+    _add_study_file(check)
+    _add_json(check, "print the resolved definition as JSON")
+
+    worker = _add(group, "worker", "serve every open study of the store, or one")
+    worker.add_argument("--study", help="serve this study alone, and end when it is done")
+    worker.add_argument("--slot", type=_count, default=0, help="number of the GPU to train on, from 0")
+    worker.add_argument("--threads", type=_count, default=0, help="CPU threads; 0 is every core")
+    worker.add_argument("--owned", action="store_true", help=argparse.SUPPRESS)
+
+    _add_json(_add(group, "list", "list every study in the store", "list_studies"))
+    for name, summary in {
+        "status": "tell a study's progress and its best trial",
+        "show": "list a study's trials, with the reasons of those that failed",
+        "pause": "give out no more trials; running ones go on",
+        "resume": "give out trials again",
+        "stop": "close a study; resume opens it again",
+    }.items():
+        named = _add(group, name, summary)
+        named.add_argument("study", help="the study's name in the store")
+        _add_json(named)
+
+    dashboard = _add(group, "dashboard", "serve optuna-dashboard over the store")
+    dashboard.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; by default this machine only"
+    )
+    dashboard.add_argument("--port", type=_count, default=8080, help="port to listen on")
+
+    data = _add_group(group, "data", "look at a data set, or prepare it")
+    data_check = _add(data, "check", "tell what a data set holds and what is wrong with it", "data_check")
+    data_check.add_argument("dataset", help="its name: a file of datasets/")
+    data_check.add_argument("--root", type=Path, help="its folder; by default the one of its name in SEARCH_DATA")
+    _add_json(data_check)
+    _add_study_file(_add(data, "prepare", "decode a study's data into the cache", "data_prepare"))
+
+    store = _add_group(group, "store", "look after the database")
+    _add(store, "migrate", "create or upgrade its tables", "store_migrate")
+    _add_json(_add(store, "status", "tell where it is and which schema it has", "store_status"))
+    _add(store, "stop", "stop the embedded server, whoever uses it", "store_stop")
+    return parser
+
+
+def _add(group: "Subparsers", name: str, summary: str, command: str | None = None) -> argparse.ArgumentParser:
+    parser = group.add_parser(name, help=summary, description=_sentence(summary))
+    parser.set_defaults(command=command or name)
+    return parser
+
+
+def _add_group(group: "Subparsers", name: str, summary: str) -> "Subparsers":
+    parser = group.add_parser(name, help=summary, description=_sentence(summary))
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+
+def _add_study_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", help="a name from studies/, or the path of a .yaml file")
+    parser.add_argument("--preset", help="lay this preset of the file over it, such as quick")
+    parser.add_argument("--root", help="the data set's folder, in place of the one in the file")
+
+
+def _add_json(parser: argparse.ArgumentParser, summary: str = "print JSON") -> None:
+    parser.add_argument("--json", action="store_true", help=summary)
+
+
+def _sentence(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is below 0")
+    return value

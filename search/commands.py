@@ -1,0 +1,159 @@
+"""What each command does: calls one function of a room, and prints."""
+
+from argparse import Namespace
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import make_url
+
+from search import console
+from search.analysis import dashboard as dashboard_server
+from search.launch import launch as launch_study
+from search.settings import Settings
+from search.store import embedded, schema, studies
+from search.store.connection import open_store, store_url
+from search.store.studies import StudyRow, StudyState
+from search.study import StudyDefinition, load_study
+from search.training.survey import survey
+from search.worker import data, slot
+
+SURVEY_SIZE = 64  # pixels; only duplicates depend on it
+
+
+def launch(arguments: Namespace, settings: Settings) -> int:
+    definition = _definition(arguments)
+    if arguments.name:
+        definition = definition.renamed(arguments.name)
+    return launch_study(definition, settings, workers=arguments.workers)
+
+
+def check(arguments: Namespace, settings: Settings) -> int:
+    definition = _definition(arguments)
+    if arguments.json:
+        print(definition.canonical_json())
+    else:
+        console.show(console.definition_table(definition))
+    return 0
+
+
+def worker(arguments: Namespace, settings: Settings) -> int:
+    threads = arguments.threads or slot.cpu_cores()
+    slot.work(settings, study=arguments.study, slot=arguments.slot, threads=threads, owned=arguments.owned)
+    return 0
+
+
+def list_studies(arguments: Namespace, settings: Settings) -> int:
+    store = open_store(settings)
+    rows = store.run(studies.everyone)
+    if arguments.json:
+        console.show_json([_plain(row) for row in rows])
+    else:
+        console.show(console.study_table(rows))
+    return 0
+
+
+def status(arguments: Namespace, settings: Settings) -> int:
+    store = open_store(settings)
+    row = store.run(lambda connection: studies.find(connection, arguments.study))
+    trials = store.run(lambda connection: studies.records(connection, row))
+    best = console.best_trial(row, trials)
+    if arguments.json:
+        console.show_json(_plain(row) | {"best": best and asdict(best)})
+    else:
+        console.show(console.status_table(row, trials))
+    return 0
+
+
+def show(arguments: Namespace, settings: Settings) -> int:
+    store = open_store(settings)
+    row = store.run(lambda connection: studies.find(connection, arguments.study))
+    trials = store.run(lambda connection: studies.records(connection, row))
+    if arguments.json:
+        console.show_json([asdict(trial) for trial in trials])
+    else:
+        console.show(console.trial_table(row, trials))
+    return 0
+
+
+def pause(arguments: Namespace, settings: Settings) -> int:
+    return _set_state(arguments, settings, "paused")
+
+
+def resume(arguments: Namespace, settings: Settings) -> int:
+    return _set_state(arguments, settings, "open")
+
+
+def stop(arguments: Namespace, settings: Settings) -> int:
+    return _set_state(arguments, settings, "stopped")
+
+
+def dashboard(arguments: Namespace, settings: Settings) -> int:
+    open_store(settings).close()  # an empty database gets its tables, which the dashboard needs
+    dashboard_server.serve(store_url(settings), host=arguments.host, port=arguments.port)
+    return 0
+
+
+def data_check(arguments: Namespace, settings: Settings) -> int:
+    splits = data.load_splits(arguments.dataset, arguments.root, {}, settings)
+    found = survey(splits, SURVEY_SIZE)
+    if arguments.json:
+        console.show_json(asdict(found))
+    else:
+        console.show(console.survey_tables(found))
+    return 0
+
+
+def data_prepare(arguments: Namespace, settings: Settings) -> int:
+    definition = _definition(arguments)
+    with console.progress_bar(f"preparing {definition.dataset.name}") as progress:
+        folder, fingerprint = data.prepare(definition, settings, progress)
+    print(f"{folder} (fingerprint {fingerprint})")
+    return 0
+
+
+def store_migrate(arguments: Namespace, settings: Settings) -> int:
+    url = store_url(settings)
+    schema.migrate(url)
+    print(f"the store's schema is version {schema.versions(url)[1]}")
+    return 0
+
+
+def store_status(arguments: Namespace, settings: Settings) -> int:
+    url = store_url(settings)
+    installed, wanted = schema.versions(url)
+    facts = {
+        "server": "named by SEARCH_STORE" if settings.store else f"embedded, in {settings.home / 'postgres'}",
+        "url": make_url(url).render_as_string(hide_password=True),
+        "schema": installed,
+        "wanted_schema": wanted,
+    }
+    if arguments.json:
+        console.show_json(facts)
+    else:
+        console.show(console.fact_table(facts))
+    return 0
+
+
+def store_stop(arguments: Namespace, settings: Settings) -> int:
+    stopped = embedded.stop(settings.home / "postgres")
+    print("the embedded server is stopped" if stopped else "no embedded server runs")
+    return 0
+
+
+def _definition(arguments: Namespace) -> StudyDefinition:
+    return load_study(arguments.study, preset=arguments.preset, root=arguments.root)
+
+
+def _set_state(arguments: Namespace, settings: Settings, state: StudyState) -> int:
+    store = open_store(settings)
+    row = store.run(lambda connection: studies.find(connection, arguments.study))
+    store.run(lambda connection: studies.set_state(connection, row, state))
+    if arguments.json:
+        console.show_json({"study": row.name, "state": state})
+    else:
+        print(f"study {row.name} is {state}")
+    return 0
+
+
+def _plain(row: StudyRow) -> dict[str, Any]:
+    return asdict(row) | {"definition": row.definition.model_dump(mode="json"), "is_done": row.is_done}

@@ -1,0 +1,168 @@
+"""How things look on a terminal: tables, bars, and plain JSON for scripts."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from search.store.studies import StudyRow, TrialRecord
+from search.study import StudyDefinition
+from search.training.survey import Survey
+
+STATE_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "cyan", "waiting": "dim"}
+
+terminal = Console(highlight=False)
+
+
+def show(renderable: RenderableType) -> None:
+    terminal.print(renderable)
+
+
+def show_json(value: Any) -> None:
+    """One JSON text on standard output; dates as ISO 8601."""
+    print(json.dumps(value, default=_isoformat, indent=2))
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar to be called with (done, total); nothing where standard output is no terminal."""
+    columns = [TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+        task = progress.add_task(title, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def best_trial(row: StudyRow, trials: list[TrialRecord]) -> TrialRecord | None:
+    """The complete trial with the best objective on the validation split; the earliest of equals."""
+    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+    sign = 1 if row.definition.direction == "maximize" else -1
+    return max(complete, key=lambda trial: (sign * (trial.value or 0.0), -trial.ticket), default=None)
+
+
+def definition_table(definition: StudyDefinition) -> RenderableType:
+    tickets = definition.tickets()
+    facts = {
+        "study": definition.name,
+        "question": definition.question,
+        "data set": f"{definition.dataset.name} at {definition.dataset.image_size} px",
+        "model": definition.model.name,
+        "objective": f"{definition.direction} {definition.objective} on the validation split",
+        "search": f"{definition.sampler}, {len(tickets)} trials of {definition.training.epochs} epochs",
+        "pruner": definition.pruner.name,
+        "hash": definition.hash[:16],
+    }
+    facts |= {f"{parameter.role} {name}": _domain(parameter) for name, parameter in definition.space.items()}
+    return fact_table(facts)
+
+
+def study_table(rows: list[StudyRow]) -> RenderableType:
+    if not rows:
+        return "no studies yet; start with `search launch clsfer_depth_lr --preset quick`"
+    table = Table("study", "state", "done", "pruned", "failed", "running", "waiting", box=None, pad_edge=False)
+    for row in rows:
+        counts = [str(row.counts.get(state, 0)) for state in ("pruned", "failed", "running", "waiting")]
+        table.add_row(
+            Text(row.name), "done" if row.is_done else row.state, str(row.counts.get("complete", 0)), *counts
+        )
+    return table
+
+
+def status_table(row: StudyRow, trials: list[TrialRecord]) -> RenderableType:
+    best = best_trial(row, trials)
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(row.counts.items()))
+    facts = {
+        "study": row.name,
+        "question": row.definition.question,
+        "state": "done" if row.is_done else row.state,
+        "trials": counts,
+        "epochs": f"{row.epochs} in {duration(row.seconds)} of training",
+    }
+    if best is not None:
+        facts["best"] = f"{row.definition.objective} {best.value:.4f} in trial {best.ticket}: {parameters(best)}"
+    for trial in trials:
+        if trial.state == "running":
+            where = f"on {trial.worker}, epoch {len(trial.curve)}, attempt {trial.attempt}: {parameters(trial)}"
+            facts[f"trial {trial.ticket}"] = where
+    return fact_table(facts)
+
+
+def trial_table(row: StudyRow, trials: list[TrialRecord]) -> RenderableType:
+    names = list(row.definition.space)
+    table = Table(
+        "trial", "state", row.definition.objective, "epochs", *names, "took", "reason", box=None, pad_edge=False
+    )
+    for trial in trials:
+        value = "" if trial.value is None else f"{trial.value:.4f}"
+        reason = (trial.reason or "").strip().splitlines()[-1:]
+        table.add_row(
+            str(trial.ticket),
+            Text(trial.state, style=STATE_STYLES[trial.state]),
+            value,
+            str(len(trial.curve)),
+            *(number(trial.parameters[name]) if name in trial.parameters else "" for name in names),
+            duration(trial.seconds),
+            Text("".join(reason)),
+        )
+    return table
+
+
+def survey_tables(found: Survey) -> RenderableType:
+    """Counts by class and split, then every unreadable file and every duplicate across splits by name."""
+    counts = Table("class", *found.splits, box=None, pad_edge=False)
+    for name in found.classes:
+        counts.add_row(Text(name), *(str(split.counts.get(name, 0)) for split in found.splits.values()))
+    counts.add_row("without a label", *(str(split.unlabelled) for split in found.splits.values()))
+    counts.add_row("all", *(str(split.items) for split in found.splits.values()), style="bold")
+    lines: list[RenderableType] = [counts]
+    for name, split in found.splits.items():
+        if split.groups is not None:
+            lines.append(f"{name}: {split.groups} subjects or sequences")
+        if split.sizes is not None:
+            width, height = (" to ".join(map(str, side[::2])) for side in (split.sizes.width, split.sizes.height))
+            lines.append(f"{name}: {width} pixels wide, {height} high; {split.sizes.not_square} not square")
+        lines += [Text(f"{name}: {item}: {reason}", style="red") for item, reason in split.unreadable.items()]
+    for duplicate in found.duplicates:
+        places = "; ".join(f"{name}: {', '.join(items)}" for name, items in duplicate.items())
+        lines.append(Text(f"the same image in {places}", style="yellow"))
+    return Group(*lines)
+
+
+def fact_table(facts: dict[str, Any]) -> RenderableType:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for key, value in facts.items():
+        table.add_row(Text(key, style="dim"), Text(str(value)))
+    return table
+
+
+def parameters(trial: TrialRecord) -> str:
+    return ", ".join(f"{name} {number(value)}" for name, value in trial.parameters.items())
+
+
+def number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _domain(parameter: Any) -> str:
+    values = parameter.values()
+    if values:
+        return ", ".join(map(number, values))
+    domain = parameter.domain()
+    return f"{number(domain.low)} to {number(domain.high)}{', log' if domain.log else ''}"
+
+
+def _isoformat(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} is not JSON")

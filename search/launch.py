@@ -1,0 +1,164 @@
+"""`search launch`: registers a study, trains it with workers on this machine, and shows how it goes."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from search import __version__, console
+from search.errors import WorkerError
+from search.settings import Settings
+from search.store import studies
+from search.store.connection import Store, open_store
+from search.store.studies import StudyRow, TrialRecord
+from search.study import StudyDefinition
+from search.worker import data, slot
+
+LOOK_SECONDS = 1.0  # between looks at the store
+LINE_SECONDS = 10.0  # between lines where standard output is no terminal
+
+INTERRUPTED = 130  # exit code of a command that was stopped by Ctrl-C
+
+
+def launch(definition: StudyDefinition, settings: Settings, *, workers: int | None) -> int:
+    """Registers the study, or finds it, trains what is left of it, and returns the exit code.
+
+    workers: processes to train with; None is one for each GPU, or a few on a CPU; 0 only registers.
+
+    Raises WorkerError where a worker ended before the study did.
+    """
+    with console.progress_bar(f"preparing {definition.dataset.name}") as progress:
+        _, fingerprint = data.prepare(definition, settings, progress)
+    store = open_store(settings)
+    study_id = store.run(
+        lambda connection: studies.register(
+            connection, definition, data_fingerprint=fingerprint, code_version=__version__
+        )
+    )
+    row = store.run(lambda connection: studies.find_by_id(connection, study_id))
+    print(f"study {row.name}: {row.tickets} trials, {row.finished} of them done")
+    if workers == 0:
+        return 0
+    store.run(lambda connection: studies.set_state(connection, row, "open"))
+    was_stopped = not row.is_done and _train(store, settings, row, workers or slot.default_workers())
+    row = store.run(lambda connection: studies.find_by_id(connection, study_id))
+    console.show(console.status_table(row, store.run(lambda connection: studies.records(connection, row))))
+    print(f"figures: {settings.results / row.name / 'figures'}")
+    if was_stopped:
+        print("stopped; the same command goes on from here")
+        return INTERRUPTED
+    return 0
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A study at one moment, and how fast it has been going since this launch."""
+
+    row: StudyRow
+    trials: list[TrialRecord]
+    epochs_per_second: float
+
+    @property
+    def seconds_left(self) -> float | None:
+        """From the epochs that finished trials took on average; None before the first one."""
+        lengths = [len(trial.curve) for trial in self.trials if trial.state in ("complete", "pruned")]
+        if not lengths or not self.epochs_per_second:
+            return None
+        begun = sum(len(trial.curve) for trial in self.trials if trial.state == "running")
+        to_do = (self.row.tickets - self.row.finished) * sum(lengths) / len(lengths)
+        return max(0.0, to_do - begun) / self.epochs_per_second
+
+
+def _train(store: Store, settings: Settings, row: StudyRow, workers: int) -> bool:
+    """Trains until the workers have ended; whether they were told to stop."""
+    processes = slot.start(settings, row.name, workers=workers)
+    with _passing_on_signals(processes) as told:
+        _watch(store, row, processes)
+    failed = [i for i, process in enumerate(processes) if process.returncode]
+    if failed and not told:
+        log = slot.log_file(settings, row.name, failed[0])
+        raise WorkerError(
+            f"worker {failed[0]} ended early: {log.read_text().strip().splitlines()[-1]} (log: {log})"
+        )
+    return bool(told)
+
+
+def _watch(store: Store, row: StudyRow, processes: list[subprocess.Popen[bytes]]) -> None:
+    """Shows the study until every worker has ended: a live table, or plain lines where there is no terminal."""
+    started, line_at = time.monotonic(), -LINE_SECONDS
+    with Live(console=console.terminal, auto_refresh=False, transient=True) as live:
+        while any(process.poll() is None for process in processes):
+            look = _look(store, row, started=started, epochs_before=row.epochs)
+            if console.terminal.is_terminal:
+                live.update(_live_table(look), refresh=True)
+            elif time.monotonic() - line_at > LINE_SECONDS:
+                line_at = time.monotonic()
+                print(_line(look), flush=True)
+            time.sleep(LOOK_SECONDS)
+
+
+def _look(store: Store, row: StudyRow, *, started: float, epochs_before: int) -> _Look:
+    now = store.run(lambda connection: studies.find_by_id(connection, row.study_id))
+    trials = store.run(lambda connection: studies.records(connection, now))
+    return _Look(now, trials, (now.epochs - epochs_before) / (time.monotonic() - started))
+
+
+def _line(look: _Look) -> str:
+    return "  ".join(f"{name} {value}" for name, value in _facts(look).items())
+
+
+def _live_table(look: _Look) -> RenderableType:
+    facts = _facts(look)
+    table = Table(*facts, box=None, pad_edge=False)
+    table.add_row(*facts.values())
+    running = [
+        f"  trial {trial.ticket}: epoch {len(trial.curve)} of {look.row.definition.training.epochs}, "
+        f"{console.parameters(trial)}"
+        for trial in look.trials
+        if trial.state == "running"
+    ]
+    bar = ProgressBar(total=look.row.tickets, completed=look.row.finished, width=60)
+    return Group(bar, table, *running)
+
+
+def _facts(look: _Look) -> dict[str, str]:
+    counts = look.row.counts
+    best = console.best_trial(look.row, look.trials)
+    left = look.seconds_left
+    return {
+        "stage": "search",
+        "done": f"{look.row.finished}/{look.row.tickets}",
+        "pruned": str(counts.get("pruned", 0)),
+        "failed": str(counts.get("failed", 0)),
+        "running": str(counts.get("running", 0)),
+        "best": "-" if best is None else f"{best.value:.4f} ({console.parameters(best)})",
+        "epochs/s": f"{look.epochs_per_second:.2f}",
+        "left": "-" if left is None else console.duration(left),
+    }
+
+
+@contextmanager
+def _passing_on_signals(processes: list[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
+    """Hands Ctrl-C and SIGTERM on to the workers, who give their tickets back; yields the signals seen."""
+    told: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        told.append(number)
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+
+    previous = {number: signal.signal(number, handle) for number in slot.STOP_SIGNALS}
+    try:
+        yield told
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,48 @@
+"""A real Postgres for every test: one embedded server a session, emptied before each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import NullPool, create_engine, text
+
+from search.settings import Settings
+from search.store import embedded, schema
+from search.store.connection import Store, open_store, store_url
+
+
+def make_settings(folder: Path, store: str | None = None) -> Settings:
+    """Settings that keep everything within one folder."""
+    return Settings(
+        home=folder / "home",
+        data=folder / "data",
+        results=folder / "results",
+        store=store,
+        lease_seconds=60.0,
+        stall_seconds=600.0,
+    )
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a running server with every table, stopped at the end."""
+    settings = make_settings(tmp_path_factory.mktemp("server"))
+    url = store_url(settings)
+    schema.migrate(url)
+    yield url
+    embedded.stop(settings.home / "postgres")
+
+
+@pytest.fixture
+def settings(server: str, tmp_path: Path) -> Settings:
+    """Settings that name a database with tables and nothing in them."""
+    with create_engine(server, poolclass=NullPool).begin() as connection:
+        connection.execute(text("TRUNCATE studies RESTART IDENTITY CASCADE"))
+    return make_settings(tmp_path, server)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    store = open_store(settings)
+    yield store
+    store.close()
