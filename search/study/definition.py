@@ -6,10 +6,12 @@ that a definition read back from the store needs no plug-in.
 
 import hashlib
 import json
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue
 
+from search.errors import UnknownName
 from search.study import design
 from search.study.space import Parameter
 from search.study.yaml_source import Scalar
@@ -143,6 +145,12 @@ class StudyDefinition(BaseModel):
     def from_json(cls, text: str) -> "StudyDefinition":
         """The definition that `canonical_json` wrote."""
         return cls.model_validate_json(text)
+
+    def renamed(self, name: str) -> "StudyDefinition":
+        """The same search under another name. Raises UnknownName where it is no name."""
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise UnknownName(f"{name!r} is no name for a study: letters, digits, `_` and `-`, then perhaps `@2`.")
+        return self.model_copy(update={"name": name})
 
     @property
     def direction(self) -> Direction:

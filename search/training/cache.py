@@ -109,7 +109,7 @@ def prepare(
     carved = None if splits.validation else (validation_share, split_seed)
     cause = json.dumps([FORMAT, splits.fingerprint(), image_size, carved, bad_share])
     fingerprint = blake2b(cause.encode(), digest_size=16).hexdigest()
-    folder = cache / f"{name}-{image_size}-{fingerprint[:16]}"
+    folder = folder_of(cache, name, image_size, fingerprint)
     if folder.exists():
         return folder
     try:
@@ -132,6 +132,11 @@ def prepare(
     except OSError as error:
         raise CacheError(f"{folder} can't be written: {error}. Free some space or set SEARCH_HOME.") from error
     return folder
+
+
+def folder_of(cache: Path, name: str, image_size: int, fingerprint: str) -> Path:
+    """Where `prepare` puts the data of that fingerprint."""
+    return cache / f"{name}-{image_size}-{fingerprint[:16]}"
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -53,7 +53,7 @@ def prepared_folder(definition: StudyDefinition, settings: Settings, *, fingerpr
     Raises DatasetError where this machine's data set is another one.
     """
     section = definition.dataset
-    expected = cache.folder(_cache(settings), section.name, section.image_size, fingerprint)
+    expected = cache.folder_of(_cache(settings), section.name, section.image_size, fingerprint)
     if expected.exists():
         return expected
     folder, found = prepare(definition, settings)
