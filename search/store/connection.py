@@ -42,9 +42,13 @@ _ENGINE: dict[str, Any] = {
 
 
 class Store:
-    """An open store: `run` for a transaction, `run_statement` for a single statement, `storage` for Optuna."""
+    """An open store: `run` for a transaction, `run_statement` for a single statement, `storage` for Optuna.
 
-    def __init__(self, url: str) -> None:
+    revive: called while the server can't be reached, to start it again where that is ours to do.
+    """
+
+    def __init__(self, url: str, revive: Callable[[], object] = lambda: None) -> None:
+        self._revive = revive
         self.storage = PostgresStorage(optuna_url(url), engine_kwargs=_ENGINE, skip_table_creation=True)
         self._transactions = self.storage.engine
         self._statements = self.storage.engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -88,6 +92,7 @@ class Store:
 
     def _note_outage(self, _: RetryCallState) -> None:
         self._outage_at = time.monotonic()
+        self._revive()
 
     @staticmethod
     def _in(engine: Any, work: Callable[[Connection], T]) -> T:
@@ -102,7 +107,7 @@ def open_store(settings: Settings) -> Store:
     """
     url = store_url(settings)
     schema.create_if_empty(url)
-    return Store(url)
+    return Store(url, revive=lambda: store_url(settings))
 
 
 def store_url(settings: Settings) -> str:

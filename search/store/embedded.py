@@ -26,6 +26,8 @@ def start(folder: Path) -> str:
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         server = get_server(folder)
+        with PostgresServer._lock:
+            server.ensure_postgres_running()  # it may have crashed since this process joined it
     except Exception as error:
         log = folder / "log"
         raise StoreError(f"the embedded PostgreSQL in {folder} does not start ({error}); see {log}.") from error

@@ -105,7 +105,8 @@ _REPORT = text(
     ), stored AS (
         INSERT INTO search_epochs (ticket_id, epoch, metrics, seconds, samples_per_second)
         SELECT ticket_id, :epoch, CAST(:metrics AS jsonb), :seconds, :samples_per_second FROM lease
-        ON CONFLICT (ticket_id, epoch) DO UPDATE SET metrics = excluded.metrics
+        ON CONFLICT (ticket_id, epoch) DO UPDATE SET metrics = excluded.metrics, seconds = excluded.seconds,
+            samples_per_second = excluded.samples_per_second
     )
     INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)
     SELECT trial_id, :epoch, :value, 'FINITE' FROM lease

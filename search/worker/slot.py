@@ -40,7 +40,8 @@ def work(settings: Settings, *, study: str | None, slot: int, threads: int, owne
     slot: counts from 0; trains on that GPU where there are any. threads: CPU threads to compute with.
     owned: stop when standard input closes, since its other end is held by the process that started this one.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("search").setLevel(logging.INFO)
     store = open_store(settings)
     row = store.run(lambda connection: studies.find(connection, study)) if study else None
     publisher = Publisher(store, settings.results)
@@ -88,7 +89,8 @@ def _start(study: str, slot: int, threads: int, log: Path) -> subprocess.Popen[b
 
 
 def _stop_at_end_of_input(stop: Callable[[], None]) -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):  # unbuffered: a daemon thread must hold no lock when the process ends
+        pass
     stop()
 
 
