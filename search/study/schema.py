@@ -52,16 +52,16 @@ pruner: {name: median, warmup_epochs: 3}
 budget: {trials: 24}
 presets:
   quick:
-    training: {epochs: 2}
+    training: {epochs: 5}
     budget: {trials: 4}
 ```
 
 **The space** names training knobs (below) and arguments of the model (the keyword arguments of `build` in
 `models/NAME.py`; an unknown one is answered with the list). A parameter is `scientific`, what the study asks
 about, or `nuisance`, tuned so that the comparison is fair; all else is fixed under `training` and `model`. It
-takes one of three forms: `choices`; `low` and `high`; or `grid`, evenly spaced points. The grid sampler needs choices, grids, or ranges of whole numbers, and a budget of at least as
-many trials as there are cells; it visits them in an order shuffled by the seed. The other samplers draw from
-choices and ranges.
+takes one of three forms: `choices`; `low` and `high`; or `grid`, evenly spaced points. The grid sampler needs
+choices, grids, or ranges of whole numbers, and a budget of at least as many trials as there are cells; it
+visits them in an order shuffled by the seed. The other samplers draw from choices and ranges.
 
 **Presets** are overlays, chosen with `--preset`. Sections merge key by key, lists and single values are
 replaced, and so is each parameter of the space as a whole. A `dataset`, `model` or `pruner` of another `name`
@@ -69,8 +69,8 @@ replaces the whole section, so that nothing of the old one is left in it. What c
 study, and its name ends in the preset's: `my_study-quick`.
 
 **Identity.** The resolved definition, every default filled in, is hashed; a name stands for one hash for
-good. To change a study that was launched, name it `my_study@2`. Only `dataset.root`, the order of keys and
-comments may change freely.
+good. To change a study that was launched, launch it as `--name my_study@2`. Only `dataset.root`, the order of
+keys and comments may change freely.
 
 **YAML.** Numbers are those of YAML 1.2: `1e-3` is a number. Only `true` and `false` are booleans. A key given
 twice is an error. Anchors, aliases and `<<` work.
@@ -99,6 +99,11 @@ def _overlay(section: Schema, definitions: Schema) -> Schema:
     for each in inline:
         each.pop("required", None)
     return {"anyOf": inline} if inline else section
+
+
+def schema_text() -> str:
+    """The file `studies/study.schema.json`."""
+    return json.dumps(schema(), indent=2) + "\n"
 
 
 def reference() -> str:
@@ -143,7 +148,7 @@ def _allowed(each: Schema) -> str:
 
 def write() -> None:
     """Writes both files."""
-    SCHEMA_FILE.write_text(json.dumps(schema(), indent=2) + "\n")
+    SCHEMA_FILE.write_text(schema_text())
     REFERENCE_FILE.write_text(reference())
 
 

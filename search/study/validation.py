@@ -103,12 +103,13 @@ class _Validation:
             takers |= dict.fromkeys(arguments.model_fields, arguments)
         for name, parameter in self.parts["space"].items():
             path = ("space", name)
+            if name == "epochs":
+                self.findings.append((path, "epochs can't be searched: pruning compares trials of one length"))
+                continue
             for section in ("training", "model"):
                 if isinstance(self.data.get(section), dict) and name in self.data[section]:
                     self.findings.append((path, f"also fixed under {section}; keep one of the two"))
-            if name == "epochs":
-                self.findings.append((path, "epochs can't be searched: pruning compares trials of one length"))
-            elif name in takers:
+            if name in takers:
                 self.parts["space"][name], faults = fit(name, parameter, takers[name])
                 self.findings += [((*path, *inside), message) for inside, message in faults]
             elif arguments:
@@ -120,7 +121,7 @@ class _Validation:
             if sampler == "grid" and parameter.values() is None:
                 yield ("space", name), f"the grid sampler needs choices, whole numbers, or grid: '{GRID_EXAMPLE}'"
             if sampler not in ("grid", None) and isinstance(parameter, Grid):
-                yield ("space", name, "grid"), f"{sampler} draws from low and high, or choices; a grid is for grid"
+                yield ("space", name, "grid"), f"is for the grid sampler; {sampler} takes low and high, or choices"
         cells = math.prod(len(parameter.values() or ()) for parameter in space.values())
         if sampler == "grid" and budget and cells > budget.trials:
             yield ("space",), f"the grid has {cells} cells, more than budget.trials, {budget.trials}"
