@@ -1,0 +1,186 @@
+"""One training run as a generator of epochs, resumed from its newest checkpoint if there is one.
+
+Everything random comes from the recipe's seed and the number of the epoch or step, so a resumed run repeats what
+an uninterrupted one would have done: bit for bit on the same kind of machine with the same number of threads.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from enum import IntEnum
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from search import catalog
+from search.errors import CacheError, DatasetError, Diverged
+from search.training.arithmetic import deterministic, keep_freed_memory, memory_layout
+from search.training.augment import augment, mixing, normalize
+from search.training.batches import Batches
+from search.training.cache import Prepared
+from search.training.checkpoint import Checkpoints
+from search.training.epoch import Epoch
+from search.training.losses import training_loss
+from search.training.metrics import validation_metrics
+from search.training.optimizers import learning_rate, optimizer_of
+from search.training.recipe import Recipe
+
+
+class Purpose(IntEnum):
+    """What a seed derived from the recipe's is for."""
+
+    INITIALISATION = 0
+    ORDER = 1
+    STEP = 2
+
+
+def train(
+    recipe: Recipe,
+    data: Prepared,
+    *,
+    device: torch.device,
+    checkpoints: Checkpoints,
+    on_step: Callable[[], None],
+) -> Iterator[Epoch]:
+    """Yield every epoch of the run, those of an interrupted one before from its checkpoint.
+
+    A checkpoint is saved before its epoch is yielded.
+
+    on_step: called after every training step and every validation batch; it may raise to abandon the run.
+
+    Raises DatasetError if the training split is smaller than a batch or a split has no labels, CacheError if the
+    checkpoints are another run's, Diverged if a loss stops being finite.
+    """
+    keep_freed_memory()
+    with deterministic(device):
+        run = _Run(recipe, data, device, on_step)
+        history = run.resume(checkpoints)
+        yield from history
+        for number in range(len(history) + 1, recipe.knobs.epochs + 1):
+            history.append(run.epoch(number))
+            checkpoints.save(number, run.state(history))
+            yield history[-1]
+
+
+class _Run:
+    """The model and what trains it."""
+
+    def __init__(self, recipe: Recipe, data: Prepared, device: torch.device, on_step: Callable[[], None]) -> None:
+        self.recipe, self.knobs, self.device, self.on_step = recipe, recipe.knobs, device, on_step
+        self.fingerprint = data.fingerprint
+        self.classes = len(data.classes)
+        self.training = Batches("training", data.train, device)
+        self.validation = Batches("validation", data.validation, device)
+        self.steps_per_epoch = len(self.training) // self.knobs.batch_size
+        if self.steps_per_epoch == 0:
+            raise DatasetError(
+                f"batch_size is {self.knobs.batch_size}, and the training split has {len(self.training)} labelled "
+                f"images; give a batch_size of at most {len(self.training)}."
+            )
+        torch.manual_seed(self._seed(Purpose.INITIALISATION, 0))
+        build = catalog.model(recipe.model)
+        model = build(outputs=self.classes, image_size=data.image_size, **recipe.model_arguments)
+        self.layout = memory_layout(model, device)
+        self.model: nn.Module = model.to(device, memory_format=self.layout)
+        self.optimizer = optimizer_of(self.model, self.knobs)
+        self.loss = training_loss(self.knobs, self.training.labels, self.classes)
+        self.mix = mixing(self.knobs.mixup_alpha, self.knobs.cutmix_alpha)
+
+    def epoch(self, number: int) -> Epoch:
+        """Train one epoch and validate."""
+        start = time.perf_counter()
+        train_loss, lr = self._train(number)
+        trained = time.perf_counter()
+        metrics = self._validate(number)
+        return Epoch(
+            number=number,
+            metrics={**metrics, "train_loss": train_loss, "lr": lr},
+            seconds=time.perf_counter() - start,
+            samples_per_second=self.steps_per_epoch * self.knobs.batch_size / (trained - start),
+        )
+
+    def state(self, history: list[Epoch]) -> dict[str, Any]:
+        """All that a later attempt needs."""
+        return {
+            "recipe": self.recipe.model_dump_json(),
+            "fingerprint": self.fingerprint,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": [asdict(epoch) for epoch in history],
+        }
+
+    def resume(self, checkpoints: Checkpoints) -> list[Epoch]:
+        """Continue from the newest whole checkpoint: the epochs done, none if there is no checkpoint."""
+        state = checkpoints.newest()
+        if state is None:
+            return []
+        if state["recipe"] != self.recipe.model_dump_json() or state["fingerprint"] != self.fingerprint:
+            raise CacheError(
+                f"{checkpoints.folder} holds checkpoints of a run with another recipe or other data; "
+                "delete the folder."
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        return [Epoch(**epoch) for epoch in state["history"]]
+
+    def _train(self, number: int) -> tuple[float, float]:
+        """The mean loss of the epoch's batches as augmented, and the last learning rate."""
+        self.model.train()
+        losses = []
+        step = first = (number - 1) * self.steps_per_epoch
+        batches = self.training.shuffled(self.knobs.batch_size, self._seed(Purpose.ORDER, number))
+        for step, (images, labels) in enumerate(batches, first):
+            losses.append(self._step(step, images, labels))
+            self.on_step()
+        means = torch.stack(losses).cpu()  # read once an epoch: a GPU is not kept waiting at every step
+        finite = means.isfinite()
+        if not finite.all():
+            worst = int(finite.int().argmin())
+            raise self._diverged(f"epoch {number}, step {worst + 1}: the training loss is {means[worst]:g}")
+        return means.mean().item(), learning_rate(self.knobs, step, self.steps_per_epoch)
+
+    def _step(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
+        torch.manual_seed(self._seed(Purpose.STEP, step))  # augmentation, mixing, dropout and drop path
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.knobs, step, self.steps_per_epoch)
+        floats = augment(images, self.knobs.augmentation, self.knobs.normalization)
+        floats, targets = self.mix(floats, F.one_hot(labels, self.classes).float())
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(self._forward(floats), targets)
+        torch.autograd.backward(loss)
+        if self.knobs.clip_norm:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.knobs.clip_norm)
+        self.optimizer.step()
+        return loss.detach()
+
+    @torch.inference_mode()
+    def _validate(self, number: int) -> dict[str, float]:
+        self.model.eval()
+        logits = []
+        for images, _ in self.validation.in_order(self.knobs.batch_size):
+            logits.append(self._forward(normalize(images, self.knobs.normalization)))
+            self.on_step()
+        metrics = validation_metrics(torch.cat(logits).float(), self.validation.labels)
+        for name, value in metrics.items():
+            if not isfinite(value):
+                raise self._diverged(f"epoch {number}, after step {self.steps_per_epoch}: {name} is {value:g}")
+        return metrics
+
+    def _forward(self, images: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.knobs.precision == "bf16"):
+            logits: Tensor = self.model(images.contiguous(memory_format=self.layout))
+        return logits
+
+    def _seed(self, purpose: Purpose, number: int) -> int:
+        sequence = np.random.SeedSequence(self.recipe.seed, spawn_key=(purpose, number))
+        return int(sequence.generate_state(1)[0])
+
+    def _diverged(self, what: str) -> Diverged:
+        return Diverged(
+            f"{what}, of {self.steps_per_epoch} steps an epoch at lr {self.knobs.lr:g}; "
+            "lower lr or clip_norm, or warm up for longer."
+        )
