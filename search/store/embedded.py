@@ -50,4 +50,5 @@ def _forget_dead_processes(server: PostgresServer) -> None:
     """Drops killed processes from the server's list of users, else it would never be stopped."""
     users: Any = server.global_process_id_list
     with PostgresServer._lock:
-        users.put([pid for pid in users._get() if psutil.pid_exists(pid)])
+        if users.path.exists():
+            users.put([pid for pid in users._get() if psutil.pid_exists(pid)])

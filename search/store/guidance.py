@@ -1,5 +1,7 @@
 """What Optuna advises for one study: the next parameters, and whether a trial should be pruned."""
 
+from typing import Any
+
 import numpy as np
 from optuna import Study, load_study, logging
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
@@ -15,13 +17,25 @@ from search.study.definition import Hyperband, Median, StudyDefinition
 logging.set_verbosity(logging.WARNING)
 
 
+_DRAFT = create_trial(state=TrialState.RUNNING)  # stands for the trial whose parameters are being drawn
+
+
+class _TrialCache(_CachedStorage):
+    """Optuna's cache of trials, in which the draft is no trial yet."""
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        # TPE leaves the drawn parameters on a trial until it has them. Ours gets them when it is created.
+        if trial_id != _DRAFT._trial_id:
+            super().set_trial_system_attr(trial_id, key, value)
+
+
 class Guide:
     """One study's sampler and pruner, over trials that are read once and then kept."""
 
     def __init__(self, storage: PostgresStorage, definition: StudyDefinition) -> None:
         self.distributions: Distributions = distributions(definition)
         self._definition = definition
-        self._trials = _CachedStorage(storage)
+        self._trials = _TrialCache(storage)
         self._pruner = _pruner(definition)
         self._study = self._load(RandomSampler())
 
@@ -32,11 +46,10 @@ class Guide:
         """
         sampler = _sampler(self._definition, int(np.random.SeedSequence((seed, ticket)).generate_state(1)[0]))
         study = self._load(sampler)
-        trial = create_trial(state=TrialState.RUNNING)
-        drawn = sampler.sample_relative(study, trial, self.distributions)
+        drawn = sampler.sample_relative(study, _DRAFT, self.distributions)
         for name, distribution in self.distributions.items():
             if name not in drawn:
-                drawn[name] = sampler.sample_independent(study, trial, name, distribution)
+                drawn[name] = sampler.sample_independent(study, _DRAFT, name, distribution)
         return drawn
 
     def should_prune(self, trial_id: int) -> bool:
