@@ -1,0 +1,1 @@
+"""What a study's trials say: figures, and where people see them."""

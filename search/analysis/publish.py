@@ -1,0 +1,102 @@
+"""Publishing a study: its figures and a note, to optuna-dashboard and to files."""
+
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import kaleido
+import plotly.graph_objects as go
+from kaleido.errors import ChromeNotFoundError
+from optuna import Study
+from sqlalchemy import Connection
+
+from search.analysis import look
+from search.analysis.figures import draw
+from search.analysis.note import is_ours, study_note
+from search.analysis.parallel_coordinates import thickened
+from search.store import publication, studies
+from search.store.connection import Store
+from search.store.studies import StudyRow
+
+IMAGE_SECONDS = 60  # how long a browser may take for one picture
+
+Figures = Mapping[str, go.Figure]
+
+log = logging.getLogger(__name__)
+
+
+def publish(store: Store, name: str, folder: Path, *, images: bool) -> list[Path]:
+    """Draws a study's figures, shows them in the dashboard, and writes them to `folder`/NAME/figures.
+
+    images: also PNG and SVG, where a Chrome or Chromium is found.
+
+    Returns the files written: none where another process is publishing this study at the moment. Raises
+    StudyNotFound.
+    """
+    row = store.run(lambda connection: studies.find(connection, name))
+
+    def work(connection: Connection) -> list[Path]:
+        with publication.sole_publisher(connection, row.study_id) as alone:
+            return _publish(connection, row, folder / name / "figures", images=images) if alone else []
+
+    return store.run_statement(work)
+
+
+def publish_if_due(store: Store, row: StudyRow, folder: Path, *, every_seconds: float) -> list[Path]:
+    """As `publish`, without images, unless some process anywhere has published the study so recently."""
+    if not store.run_statement(lambda c: publication.take_turn(c, row.study_id, seconds=every_seconds)):
+        return []
+    return publish(store, row.name, folder, images=False)
+
+
+def _publish(connection: Connection, row: StudyRow, folder: Path, *, images: bool) -> list[Path]:
+    records = studies.records(connection, row)
+    figures = draw(row.definition, records)
+
+    def change(study: Study) -> None:
+        # It imports scikit-learn for a second: not before the first trial has finished.
+        from optuna_dashboard import get_note, save_note, save_plotly_graph_object
+
+        for name, figure in figures.items():
+            save_plotly_graph_object(study, figure, graph_object_id=name)
+        if is_ours(get_note(study)):
+            save_note(study, study_note(row.definition, records))
+
+    publication.change_dashboard(connection, row.study_id, change)
+    written = _moved_into(folder, _write_pages, figures)
+    return written + (_moved_into(folder, _write_images, figures) if images else [])
+
+
+def _moved_into(folder: Path, write: Callable[[Figures, Path], None], figures: Figures) -> list[Path]:
+    """Has the files written aside and moves them into place, so that nobody reads half of one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as aside:
+        write(figures, Path(aside))
+        return [path.replace(folder / path.name) for path in sorted(Path(aside).iterdir())]
+
+
+def _write_pages(figures: Figures, folder: Path) -> None:
+    """Pages that need no network, with parallel-coordinate lines a whole pixel wide."""
+    for name, figure in figures.items():
+        path = folder / f"{name}.html"
+        figure.write_html(path, include_plotlyjs=True, config={"displaylogo": False, "plotGlPixelRatio": 1})
+
+
+def _write_images(figures: Figures, folder: Path) -> None:
+    size = {"width": look.WIDTH, "height": look.HEIGHT}
+    pictures = [
+        {
+            "fig": thickened(figure) if name == "parallel-coordinates" else figure,
+            "path": folder / f"{name}.{form}",
+            "opts": {"format": form, "scale": scale, **size},
+        }
+        for name, figure in figures.items()
+        for form, scale in (("png", 2), ("svg", 1))
+    ]
+    try:
+        kaleido.write_fig_from_object_sync(
+            pictures, cancel_on_error=True, kopts={"mathjax": False, "timeout": IMAGE_SECONDS}
+        )
+    except ChromeNotFoundError:
+        log.info("no Chrome or Chromium was found: figures are written as HTML only")

@@ -1,0 +1,253 @@
+"""Publishing, to a real Postgres and to files, as the dashboard and people then read it."""
+
+import json
+import logging
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+from wsgiref.util import setup_testing_defaults
+
+import optuna
+import plotly.graph_objects as go
+import pytest
+from optuna_dashboard import save_note, wsgi
+
+from search.analysis.dashboard import serve
+from search.analysis.publish import publish, publish_if_due
+from search.errors import SearchError, StudyNotFound
+from search.settings import Settings
+from search.store import publication, studies, tickets
+from search.store.connection import Store, open_store, store_url
+from search.store.studies import StudyRow, distributions
+from search.study import StudyDefinition
+from search.worker.publisher import Publisher
+
+FIGURES = ["contour", "learning-curves", "parallel-coordinates"]
+QUESTION = "<script>alert(1)</script> How deep?"
+
+
+@pytest.fixture
+def study(store: Store) -> StudyRow:
+    definition = StudyDefinition.model_validate(
+        {
+            "name": "depth_lr@2",
+            "question": QUESTION,
+            "dataset": {"name": "synthetic_faces", "image_size": 48},
+            "model": {"name": "clsfer"},
+            "objective": "accuracy",
+            "space": {
+                "depth": {"role": "scientific", "choices": [2, 4]},
+                "lr": {"role": "nuisance", "grid": "4 points from 1e-5 to 1e-2, log"},
+            },
+            "sampler": "grid",
+            "budget": {"trials": 8},
+        }
+    )
+    study_id = store.run(lambda c: studies.register(c, definition, data_fingerprint="pixels", code_version="test"))
+    return store.run(lambda c: studies.find_by_id(c, study_id))
+
+
+def train(store: Store, study: StudyRow, *curve: float, state: tickets.Ending = "complete") -> None:
+    """One trial with these values, told as a worker tells them."""
+    key = uuid.uuid4().hex
+    lease = store.run(lambda c: tickets.claim(c, worker="w", claim=key, lease=60.0))
+    assert lease is not None
+    parameters = lease.parameters
+    assert parameters is not None
+    store.run(lambda c: tickets.begin(c, lease, parameters, distributions(study.definition)))
+    for epoch, value in enumerate(curve, start=1):
+        told: dict[str, Any] = {"epoch": epoch, "value": value, "metrics": {"accuracy": value}}
+        told |= {"seconds": 1.0, "samples_per_second": 1.0, "renew_seconds": 60.0}
+        store.run_statement(partial(tickets.report, lease=lease, **told))
+    store.run(lambda c: tickets.finish(c, lease, state, value=max(curve, default=None)))
+
+
+def in_dashboard(store: Store, study: StudyRow) -> dict[str, Any]:
+    """The study as the dashboard's own server tells it to a browser."""
+    environment: dict[str, Any] = {"PATH_INFO": f"/api/studies/{study.study_id}", "QUERY_STRING": "after=0"}
+    setup_testing_defaults(environment)
+    body = b"".join(wsgi(store.storage)(environment, lambda status, headers, error=None: None))
+    shown: dict[str, Any] = json.loads(body)
+    return shown
+
+
+def figures_in_dashboard(store: Store, study: StudyRow) -> dict[str, go.Figure]:
+    graphs = in_dashboard(store, study)["plotly_graph_objects"]
+    return {graph["id"]: go.Figure(json.loads(graph["graph_object"])) for graph in graphs}
+
+
+def note_in_dashboard(store: Store, study: StudyRow) -> str:
+    body: str = in_dashboard(store, study)["note"]["body"]
+    return body
+
+
+def test_figures_reach_the_dashboard_and_files(store: Store, study: StudyRow, tmp_path: Path) -> None:
+    train(store, study, 0.3, 0.8)
+    train(store, study, 0.2, state="pruned")
+    train(store, study, state="failed")
+    files = publish(store, study.name, tmp_path, images=False)
+    folder = tmp_path / "depth_lr@2" / "figures"
+    assert files == [folder / f"{name}.html" for name in FIGURES]
+    assert sorted(folder.iterdir()) == files
+    shown = figures_in_dashboard(store, study)
+    assert sorted(shown) == FIGURES
+    assert [dimension.label for dimension in shown["parallel-coordinates"].data[0].dimensions][:2] == [
+        "state",
+        "depth (blocks)",
+    ]
+    assert "8 trials: 1 complete, 1 pruned, 5 waiting, 1 failed" in shown["contour"].layout.title.text
+
+
+def test_a_page_needs_no_network_and_has_no_markup_of_the_question(
+    store: Store, study: StudyRow, tmp_path: Path
+) -> None:
+    page = publish(store, study.name, tmp_path, images=False)[0].read_text()
+    assert "plotly.js v" in page
+    assert 'src="http' not in page
+    assert QUESTION not in page
+    assert "<script>alert" not in page
+
+
+def test_a_figure_that_shrank_leaves_nothing_of_the_longer_one(
+    store: Store, study: StudyRow, tmp_path: Path
+) -> None:
+    def change(study: optuna.Study) -> None:
+        from optuna_dashboard import save_plotly_graph_object
+
+        figure = go.Figure(go.Scatter(y=[*range(3000)]))
+        save_plotly_graph_object(study, figure, graph_object_id="learning-curves")
+
+    store.run_statement(lambda c: publication.change_dashboard(c, study.study_id, change))
+    assert len(figures_in_dashboard(store, study)["learning-curves"].data) == 1
+    publish(store, study.name, tmp_path, images=False)
+    assert len(figures_in_dashboard(store, study)["learning-curves"].data) == 0
+
+
+def test_the_note_is_kept_up_to_date_until_somebody_writes_their_own(
+    store: Store, study: StudyRow, tmp_path: Path
+) -> None:
+    publish(store, study.name, tmp_path, images=False)
+    assert "8 trials: 8 waiting" in note_in_dashboard(store, study)
+    train(store, study, 0.5)
+    publish(store, study.name, tmp_path, images=False)
+    assert "8 trials: 1 complete, 7 waiting" in note_in_dashboard(store, study)
+    save_note(optuna.load_study(study_name=study.name, storage=store.storage), "Mine.")
+    publish(store, study.name, tmp_path, images=False)
+    assert note_in_dashboard(store, study) == "Mine."
+
+
+def test_an_unknown_study_is_refused(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(StudyNotFound, match="no study named 'nobody'"):
+        publish(store, "nobody", tmp_path, images=False)
+
+
+def test_of_many_who_would_publish_at_once_one_does(
+    store: Store, study: StudyRow, settings: Settings, tmp_path: Path
+) -> None:
+    stores = [open_store(settings) for _ in range(4)]
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            written = pool.map(lambda each: publish_if_due(each, study, tmp_path, every_seconds=3600), stores)
+            assert sorted(map(len, written)) == [0, 0, 0, 3]
+    finally:
+        for each in stores:
+            each.close()
+    assert publish_if_due(store, study, tmp_path, every_seconds=3600) == []
+    assert len(publish_if_due(store, study, tmp_path, every_seconds=0)) == 3
+
+
+def test_one_publisher_keeps_others_out(store: Store, study: StudyRow, settings: Settings, tmp_path: Path) -> None:
+    with (
+        closing(open_store(settings)) as other,
+        other.storage.engine.connect() as connection,
+        publication.sole_publisher(connection, study.study_id) as alone,
+    ):
+        assert alone
+        assert publish(store, study.name, tmp_path, images=False) == []
+    assert not [*tmp_path.glob("depth_lr*")]
+    assert len(publish(store, study.name, tmp_path, images=False)) == 3
+
+
+def test_without_a_browser_there_are_pages_only(
+    store: Store,
+    study: StudyRow,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
+    caplog.set_level(logging.INFO, logger="search")
+    files = publish(store, study.name, tmp_path, images=True)
+    assert [file.suffix for file in files] == [".html"] * 3
+    assert "no Chrome or Chromium was found" in caplog.text
+
+
+@pytest.mark.browser
+def test_with_a_browser_there_are_pictures(store: Store, study: StudyRow, tmp_path: Path) -> None:
+    train(store, study, 0.3, 0.8)
+    files = {file.name: file for file in publish(store, study.name, tmp_path, images=True)}
+    assert sorted(files) == sorted(f"{name}.{form}" for name in FIGURES for form in ("html", "png", "svg"))
+    for name in FIGURES:
+        assert files[f"{name}.png"].read_bytes().startswith(b"\x89PNG")
+        assert files[f"{name}.svg"].read_text().startswith("<svg")
+
+
+@pytest.fixture
+def publisher(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
+    publisher = Publisher(store, tmp_path / "results", every_seconds=0.2)
+    yield publisher
+    publisher.close()
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_worker_publishes_beside_its_training(
+    store: Store, study: StudyRow, publisher: Publisher, tmp_path: Path
+) -> None:
+    page = tmp_path / "results" / study.name / "figures" / "contour.html"
+    train(store, study, 0.5)
+    publisher.wake(study)
+    wait_for(page)
+    page.unlink()
+    publisher.wake(study)
+    wait_for(page)
+    train(store, study, 0.6)
+    publisher.close()
+    assert "2 complete, 6 waiting" in page.read_text()
+
+
+def test_what_goes_wrong_is_logged_and_the_next_trial_is_another_chance(
+    store: Store, study: StudyRow, publisher: Publisher, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    results = tmp_path / "results"
+    results.write_text("in the way")
+    publisher.wake(study)
+    deadline = time.monotonic() + 30
+    while "could not be published" not in caplog.text:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert "NotADirectoryError" in caplog.text
+    results.unlink()
+    publisher.wake(study)
+    wait_for(results / study.name / "figures" / "contour.html")
+
+
+def test_a_port_that_is_taken_is_one_clear_sentence(settings: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SearchError, match=rf"port {port} of 127\.0\.0\.1 \(Address already in use\).*--port"):
+            serve(store_url(settings), port=port)
