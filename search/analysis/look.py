@@ -103,7 +103,7 @@ def dress(figure: go.Figure, title: str, subtitle: str, *, above: int) -> None:
 
     A figure without anything in it says so.
     """
-    lines = textwrap.wrap(title, _TITLE_WIDTH, max_lines=_TITLE_LINES, placeholder=" …")
+    lines = textwrap.wrap(title, _TITLE_WIDTH, max_lines=_TITLE_LINES, placeholder=" …", break_on_hyphens=False)
     heading = "<br>".join(f"<b>{escaped(line)}</b>" for line in lines)
     small = f'<span style="font-size:13px;color:{MUTED}">{escaped(subtitle)}</span>'
     figure.update_layout(
