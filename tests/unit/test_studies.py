@@ -1,9 +1,11 @@
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from search import catalog
 from search.errors import SearchError, UnknownName
@@ -371,6 +373,17 @@ def test_every_shipped_study_and_preset_is_valid(name: str, preset: str | None) 
     for ticket in study.tickets()[:3]:
         if ticket:
             study.recipe(ticket, seed=0)
+
+
+@pytest.mark.parametrize(("name", "preset"), SHIPPED)
+def test_every_network_of_a_shipped_study_can_be_built(name: str, preset: str | None) -> None:
+    study = load_study(name, preset=preset)
+    recipes = [study.recipe(ticket or {}, seed=0) for ticket in study.tickets()]
+    with torch.device("meta"):
+        for arguments in {
+            json.dumps(recipe.model_arguments): recipe.model_arguments for recipe in recipes
+        }.values():
+            catalog.model(study.model.name)(outputs=7, image_size=study.dataset.image_size, **arguments)
 
 
 @pytest.mark.parametrize("name", catalog.names("studies"))
