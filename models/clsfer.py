@@ -17,7 +17,7 @@ from timm.layers.mlp import Mlp
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from search.errors import WeightsError
+from search.errors import ModelError, WeightsError
 
 Feature = Literal["s4", "s3+unit", "s3-view", "s3-unshuffle", "s3-196"]
 BlockKind = Literal["vit", "cls", "cls_published"]
@@ -64,7 +64,7 @@ def build(
     drop_path: stochastic depth of the last block, in [0, 1), growing linearly from 0 at the first.
     weights: file of a pretrained insightface `iresnet50` for the backbone.
 
-    Raises ValueError if arguments do not fit together, WeightsError if the file does not fit the backbone.
+    Raises ModelError if arguments do not fit together, WeightsError if the file does not fit the backbone.
     """
     counts = {"outputs": outputs, "image_size": image_size, "width": width, "depth": depth, "heads": heads}
     for name, count in (counts | {"depths": min(depths)}).items():
@@ -93,7 +93,7 @@ def build(
 
 def _require(fits: bool, otherwise: str) -> None:
     if not fits:
-        raise ValueError(f"model clsfer: {otherwise}.")
+        raise ModelError(f"model clsfer: {otherwise}.")
 
 
 class Clsfer(nn.Module):

@@ -56,6 +56,10 @@ class CacheError(SearchError):
     """A prepared data set in the cache folder does not match its manifest."""
 
 
+class ModelError(SearchError):
+    """Arguments of a model that do not fit together, such as heads that do not divide the width."""
+
+
 class WeightsError(SearchError):
     """A file of pretrained weights does not fit the model; the message lists the keys."""
 

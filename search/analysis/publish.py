@@ -31,26 +31,32 @@ def publish(store: Store, name: str, folder: Path, *, images: bool) -> list[Path
 
     images: also PNG and SVG, where a Chrome or Chromium is found.
 
-    Returns the files written: none where another process is publishing this study at the moment. Raises
-    StudyNotFound.
+    Returns the files written. Raises StudyNotFound.
     """
-    row = store.run(lambda connection: studies.find(connection, name))
+    target = folder / name / "figures"
 
-    def work(connection: Connection) -> list[Path]:
-        with publication.sole_publisher(connection, row.study_id) as alone:
-            return _publish(connection, row, folder / name / "figures", images=images) if alone else []
+    def work(connection: Connection) -> tuple[Figures, list[Path]]:
+        row = studies.find(connection, name)
+        with publication.publishing_alone(connection, row.study_id):
+            return _publish_pages(connection, row, target)
 
-    return store.run_statement(work)
+    figures, pages = store.run_statement(work)
+    return pages + (_moved_into(target, _write_images, figures) if images else [])
 
 
 def publish_if_due(store: Store, row: StudyRow, folder: Path, *, every_seconds: float) -> list[Path]:
-    """As `publish`, without images, unless some process anywhere has published the study so recently."""
-    if not store.run_statement(lambda c: publication.take_turn(c, row.study_id, seconds=every_seconds)):
-        return []
-    return publish(store, row.name, folder, images=False)
+    """As `publish`: with images, once, when the study is done, and else unless it was published so recently.
+
+    Returns the files written, none where it was not due.
+    """
+    if store.run_statement(lambda c: publication.take_last_turn(c, row.study_id)):
+        return publish(store, row.name, folder, images=True)
+    if store.run_statement(lambda c: publication.take_turn(c, row.study_id, seconds=every_seconds)):
+        return publish(store, row.name, folder, images=False)
+    return []
 
 
-def _publish(connection: Connection, row: StudyRow, folder: Path, *, images: bool) -> list[Path]:
+def _publish_pages(connection: Connection, row: StudyRow, folder: Path) -> tuple[Figures, list[Path]]:
     records = studies.records(connection, row)
     figures = draw(row.definition, records)
 
@@ -64,8 +70,7 @@ def _publish(connection: Connection, row: StudyRow, folder: Path, *, images: boo
             save_note(study, study_note(row.definition, records))
 
     publication.change_dashboard(connection, row.study_id, change)
-    written = _moved_into(folder, _write_pages, figures)
-    return written + (_moved_into(folder, _write_images, figures) if images else [])
+    return figures, _moved_into(folder, _write_pages, figures)
 
 
 def _moved_into(folder: Path, write: Callable[[Figures, Path], None], figures: Figures) -> list[Path]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from optuna import Study, load_study, logging
+from optuna import Study, load_study
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.storages import _CachedStorage
@@ -13,9 +13,6 @@ from search.store.storage import PostgresStorage
 from search.store.studies import distributions
 from search.store.trials import Distributions, Parameters
 from search.study.definition import Hyperband, Median, StudyDefinition
-
-logging.set_verbosity(logging.WARNING)
-
 
 _DRAFT = create_trial(state=TrialState.RUNNING)  # stands for the trial whose parameters are being drawn
 

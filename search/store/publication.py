@@ -19,6 +19,16 @@ _TAKE_TURN = text(
     """
 )
 
+_TAKE_LAST_TURN = text(
+    """
+    UPDATE search_studies s SET pictures_at = now()
+    WHERE study_id = :study_id
+      AND NOT EXISTS (SELECT FROM search_tickets WHERE study_id = s.study_id AND state IN ('waiting', 'running'))
+      AND (pictures_at IS NULL OR pictures_at <=
+           (SELECT max(finished_at) FROM search_tickets WHERE study_id = s.study_id))
+    """
+)
+
 _SHOWN = text(
     "SELECT key, value_json FROM study_system_attributes "
     "WHERE study_id = :study_id AND starts_with(key, 'dashboard:')"
@@ -38,16 +48,20 @@ def take_turn(connection: Connection, study_id: int, *, seconds: float) -> bool:
     return connection.execute(_TAKE_TURN, {"study_id": study_id, "seconds": seconds}).rowcount == 1
 
 
+def take_last_turn(connection: Connection, study_id: int) -> bool:
+    """Whether the caller is to draw the study's pictures: of all who ask once it is done, one is told yes."""
+    return connection.execute(_TAKE_LAST_TURN, {"study_id": study_id}).rowcount == 1
+
+
 @contextmanager
-def sole_publisher(connection: Connection, study_id: int) -> Iterator[bool]:
-    """Keeps others from publishing the study meanwhile; yields False where another process is at it."""
+def publishing_alone(connection: Connection, study_id: int) -> Iterator[None]:
+    """Waits until nobody else publishes the study, and keeps others waiting meanwhile."""
     key = {"locks": _LOCKS, "study_id": study_id}
-    alone = connection.execute(text("SELECT pg_try_advisory_lock(:locks, :study_id)"), key).scalar_one()
+    connection.execute(text("SELECT pg_advisory_lock(:locks, :study_id)"), key)
     try:
-        yield alone
+        yield
     finally:
-        if alone:
-            connection.execute(text("SELECT pg_advisory_unlock(:locks, :study_id)"), key)
+        connection.execute(text("SELECT pg_advisory_unlock(:locks, :study_id)"), key)
 
 
 def change_dashboard(connection: Connection, study_id: int, change: Callable[[Study], None]) -> None:

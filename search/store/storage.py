@@ -12,10 +12,13 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from optuna import logging
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Row, TextClause, text
+
+logging.set_verbosity(logging.WARNING)  # Optuna tells of every study and trial it reads
 
 _STORED_FLOAT = "WHEN 'INF_POS' THEN 'Infinity'::float8 WHEN 'INF_NEG' THEN '-Infinity'::float8"
 

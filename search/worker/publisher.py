@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from threading import Event, Thread
 
-from search.analysis.publish import publish, publish_if_due
+from search.analysis.publish import publish_if_due
 from search.store.connection import Store
 from search.store.studies import StudyRow
 
@@ -14,16 +14,15 @@ log = logging.getLogger(__name__)
 class Publisher:
     """Renews the dashboard, and the files in `folder`, of each study it is woken for.
 
-    A study is published at most once in `every_seconds` by all workers together. What goes wrong is logged; the
-    next trial is another chance.
+    A study is published at most once in `every_seconds` by all workers together, and when it is done. What goes
+    wrong is logged; the next trial is another chance.
     """
 
     def __init__(self, store: Store, folder: Path, *, every_seconds: float = 20.0) -> None:
         self._store = store
         self._folder = folder
         self._every_seconds = every_seconds
-        self._changed: dict[str, StudyRow] = {}  # not published since
-        self._known: dict[str, StudyRow] = {}
+        self._changed: dict[str, StudyRow] = {}  # and not published since
         self._woken = Event()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="publisher", daemon=True)
@@ -31,33 +30,29 @@ class Publisher:
 
     def wake(self, row: StudyRow) -> None:
         """Says that a trial of the study has finished; returns at once."""
-        self._known[row.name] = self._changed[row.name] = row
+        self._changed[row.name] = row
         self._woken.set()
 
     def close(self) -> None:
-        """Ends the thread and publishes every study it was woken for a last time, with pictures."""
+        """Ends the thread and publishes what has changed since, due or not."""
         self._closing.set()
         self._woken.set()
         self._thread.join()
-        for name in self._known:
-            try:
-                publish(self._store, name, self._folder, images=True)
-            except Exception:
-                log.exception("the figures of %s could not be published", name)
+        self._publish_changed(every_seconds=0.0)
 
     def _run(self) -> None:
         while self._woken.wait() and not self._closing.is_set():
             self._woken.clear()
-            for name in [*self._changed]:
-                self._publish_if_due(self._changed.pop(name))
+            self._publish_changed(self._every_seconds)
             self._closing.wait(self._every_seconds)
+            if self._changed:
+                self._woken.set()
 
-    def _publish_if_due(self, row: StudyRow) -> None:
-        try:
-            published = publish_if_due(self._store, row, self._folder, every_seconds=self._every_seconds)
-        except Exception:
-            log.exception("the figures of %s could not be published", row.name)
-            return
-        if not published:  # another worker's were too recent to know of this trial
-            self._changed.setdefault(row.name, row)
-            self._woken.set()
+    def _publish_changed(self, every_seconds: float) -> None:
+        for name, row in [*self._changed.items()]:
+            del self._changed[name]
+            try:
+                if not publish_if_due(self._store, row, self._folder, every_seconds=every_seconds):
+                    self._changed.setdefault(name, row)  # what was published so recently misses this trial
+            except Exception:
+                log.exception("the figures of %s could not be published", name)

@@ -17,6 +17,7 @@ import optuna
 import plotly.graph_objects as go
 import pytest
 from optuna_dashboard import save_note, wsgi
+from sqlalchemy import text
 
 from search.analysis.dashboard import serve
 from search.analysis.publish import publish, publish_if_due
@@ -162,16 +163,32 @@ def test_of_many_who_would_publish_at_once_one_does(
     assert len(publish_if_due(store, study, tmp_path, every_seconds=0)) == 3
 
 
-def test_one_publisher_keeps_others_out(store: Store, study: StudyRow, settings: Settings, tmp_path: Path) -> None:
-    with (
-        closing(open_store(settings)) as other,
-        other.storage.engine.connect() as connection,
-        publication.sole_publisher(connection, study.study_id) as alone,
-    ):
-        assert alone
-        assert publish(store, study.name, tmp_path, images=False) == []
-    assert not [*tmp_path.glob("depth_lr*")]
-    assert len(publish(store, study.name, tmp_path, images=False)) == 3
+def test_one_publisher_keeps_others_waiting(
+    store: Store, study: StudyRow, settings: Settings, tmp_path: Path
+) -> None:
+    with closing(open_store(settings)) as other, ThreadPoolExecutor(1) as pool:
+        with (
+            other.storage.engine.connect() as connection,
+            publication.publishing_alone(connection, study.study_id),
+        ):
+            written = pool.submit(publish, store, study.name, tmp_path, images=False)
+            time.sleep(0.5)
+            assert not written.done()
+            assert not [*tmp_path.glob("depth_lr*")]
+        assert len(written.result(30)) == 3
+
+
+def test_the_last_turn_is_given_once_and_only_when_the_study_is_done(store: Store, study: StudyRow) -> None:
+    def last_turn() -> bool:
+        return store.run(lambda connection: publication.take_last_turn(connection, study.study_id))
+
+    assert not last_turn()
+    store.run(
+        lambda c: c.execute(
+            text("UPDATE search_tickets SET state = 'failed', finished_at = now(), lease_expires_at = NULL")
+        )
+    )
+    assert [last_turn(), last_turn()] == [True, False]
 
 
 def test_without_a_browser_there_are_pages_only(
@@ -224,6 +241,7 @@ def test_a_worker_publishes_beside_its_training(
     publisher.wake(study)
     wait_for(page)
     train(store, study, 0.6)
+    publisher.wake(study)
     publisher.close()
     assert "2 complete, 6 waiting" in page.read_text()
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from search import catalog
-from search.errors import WeightsError
+from search.errors import ModelError, WeightsError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # thop asks distutils for a version
@@ -246,7 +246,7 @@ def test_the_defaults_can_stand_in_a_study_file() -> None:
     ],
 )
 def test_arguments_that_do_not_fit(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ModelError, match=message):
         build(**SMALL | arguments)
 
 

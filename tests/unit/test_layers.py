@@ -14,7 +14,8 @@ ROOT = PACKAGE.parent
 FLOORS = [
     {"errors"},
     {"settings", "tasks"},
-    {"data", "images"},
+    {"data"},
+    {"images"},
     {"catalog"},
     {"training"},
     {"study"},

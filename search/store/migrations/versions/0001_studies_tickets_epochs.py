@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("hour_budget", sa.Float),
         sa.Column("created_at", TIME, nullable=False, server_default=NOW),
         sa.Column("figures_at", TIME),
+        sa.Column("pictures_at", TIME),
         sa.CheckConstraint("state IN ('open', 'paused', 'stopped')", name="search_studies_state"),
     )
     op.create_table(
