@@ -272,7 +272,9 @@ def _register(settings: Settings, trials: int, finished: int = FINISHED) -> str:
     store = open_store(settings)
     definition = _definition(settings, trials + 16)
     study_id = store.run(
-        lambda c: studies.register(c, definition, data_fingerprint="none", code_version="benchmark")
+        lambda c: studies.register(
+            c, definition, data_fingerprint="none", validation_items=100, code_version="benchmark"
+        )
     )
     store.close()
     _finish(settings, study_id, finished)

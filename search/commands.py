@@ -106,8 +106,8 @@ def data_check(arguments: Namespace, settings: Settings) -> int:
 def data_prepare(arguments: Namespace, settings: Settings) -> int:
     definition = _definition(arguments)
     with console.progress_bar(f"preparing {definition.dataset.name}") as progress:
-        folder, fingerprint = data.prepare(definition, settings, progress)
-    print(f"{folder} (fingerprint {fingerprint})")
+        folder, manifest = data.prepare(definition, settings, progress)
+    print(f"{folder} (fingerprint {manifest.fingerprint})")
     return 0
 
 

@@ -1,6 +1,7 @@
 """How things look on a terminal: tables, bars, and plain JSON for scripts."""
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -85,6 +86,7 @@ def status_table(row: StudyRow, trials: list[TrialRecord]) -> RenderableType:
     }
     if best is not None:
         facts["best"] = f"{row.definition.objective} {best.value:.4f} in trial {best.ticket}: {parameters(best)}"
+        facts["noise"] = _noise(row, trials, best.value or 0.0)
     for trial in trials:
         if trial.state == "running":
             where = f"on {trial.worker}, epoch {len(trial.curve)}, attempt {trial.attempt}: {parameters(trial)}"
@@ -152,6 +154,17 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _noise(row: StudyRow, trials: list[TrialRecord], best: float) -> str:
+    """The binomial standard error (exact for accuracy, a guide for the rest), and how many trials lie within it."""
+    error = math.sqrt(best * (1 - best) / row.validation_items)
+    values = [trial.value for trial in trials if trial.state == "complete" and trial.value is not None]
+    near = sum(abs(best - value) <= error for value in values) - 1
+    return (
+        f"one standard error is {error:.4f} ({row.validation_items} validation images, one seed); "
+        f"{near} other complete {'trial lies' if near == 1 else 'trials lie'} within it"
+    )
 
 
 def _domain(parameter: Any) -> str:

@@ -36,11 +36,15 @@ def launch(definition: StudyDefinition, settings: Settings, *, workers: int | No
     Raises WorkerError where a worker ended before the study did.
     """
     with console.progress_bar(f"preparing {definition.dataset.name}") as progress:
-        _, fingerprint = data.prepare(definition, settings, progress)
+        _, manifest = data.prepare(definition, settings, progress)
     store = open_store(settings)
     study_id = store.run(
         lambda connection: studies.register(
-            connection, definition, data_fingerprint=fingerprint, code_version=__version__
+            connection,
+            definition,
+            data_fingerprint=manifest.fingerprint,
+            validation_items=manifest.counts["validation"],
+            code_version=__version__,
         )
     )
     row = store.run(lambda connection: studies.find_by_id(connection, study_id))

@@ -27,6 +27,7 @@ class StudyRow:
     """A registered study.
 
     state: open studies give work; paused ones may be resumed; stopped ones are over.
+    validation_items: labelled images that the objective is measured on.
     counts: tickets by state (waiting, running, complete, pruned, failed).
     epochs: epochs trained so far, by all workers.
     """
@@ -37,6 +38,7 @@ class StudyRow:
     priority: int
     definition: StudyDefinition
     data_fingerprint: str
+    validation_items: int
     created_at: datetime
     counts: dict[str, int]
     epochs: int
@@ -105,16 +107,17 @@ _REGISTER = text(
 
 _INSERT = text(
     """
-    INSERT INTO search_studies (study_id, name, definition, definition_hash, data_fingerprint, code_version,
-                                priority, epoch_budget, hour_budget)
-    VALUES (:study_id, :name, :definition, :hash, :data_fingerprint, :code_version,
+    INSERT INTO search_studies (study_id, name, definition, definition_hash, data_fingerprint, validation_items,
+                                code_version, priority, epoch_budget, hour_budget)
+    VALUES (:study_id, :name, :definition, :hash, :data_fingerprint, :validation_items, :code_version,
             :priority, :epoch_budget, :hour_budget)
     """
 )
 
 _STUDIES = text(
     """
-    SELECT s.study_id, s.name, s.state, s.priority, s.definition, s.data_fingerprint, s.created_at,
+    SELECT s.study_id, s.name, s.state, s.priority, s.definition, s.data_fingerprint, s.validation_items,
+           s.created_at,
            coalesce(t.counts, '{}') AS counts, coalesce(e.epochs, 0) AS epochs, coalesce(e.seconds, 0) AS seconds
     FROM search_studies s
     LEFT JOIN LATERAL (
@@ -148,7 +151,12 @@ _TRIALS = text(
 
 
 def register(
-    connection: Connection, definition: StudyDefinition, *, data_fingerprint: str, code_version: str
+    connection: Connection,
+    definition: StudyDefinition,
+    *,
+    data_fingerprint: str,
+    validation_items: int,
+    code_version: str,
 ) -> int:
     """Creates the study with its tickets and returns its id, or finds it where it stands with this definition.
 
@@ -180,6 +188,7 @@ def register(
             "definition": definition.canonical_json(),
             "hash": definition.hash,
             "data_fingerprint": data_fingerprint,
+            "validation_items": validation_items,
             "code_version": code_version,
             "priority": 0,
             "epoch_budget": definition.budget.epochs,

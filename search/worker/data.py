@@ -10,6 +10,7 @@ from search.errors import DatasetError
 from search.settings import Settings
 from search.study.definition import StudyDefinition
 from search.training import cache
+from search.training.cache import Manifest
 
 Progress = Callable[[int, int], None]
 
@@ -28,8 +29,8 @@ def load_splits(name: str, root: str | Path | None, options: dict[str, Any], set
 
 def prepare(
     definition: StudyDefinition, settings: Settings, progress: Progress = lambda done, total: None
-) -> tuple[Path, str]:
-    """The cache folder of the study's data, filled if need be, and the data's fingerprint.
+) -> tuple[Path, Manifest]:
+    """The cache folder of the study's data, filled if need be, and what stands in it.
 
     progress: called with the images decoded so far and their total. Raises DatasetError.
     """
@@ -44,7 +45,7 @@ def prepare(
         cache=_cache(settings),
         progress=progress,
     )
-    return folder, cache.read_manifest(folder).fingerprint
+    return folder, cache.read_manifest(folder)
 
 
 def prepared_folder(definition: StudyDefinition, settings: Settings, *, fingerprint: str) -> Path:
@@ -56,11 +57,12 @@ def prepared_folder(definition: StudyDefinition, settings: Settings, *, fingerpr
     expected = cache.folder_of(_cache(settings), section.name, section.image_size, fingerprint)
     if expected.exists():
         return expected
-    folder, found = prepare(definition, settings)
-    if found != fingerprint:
+    folder, manifest = prepare(definition, settings)
+    if manifest.fingerprint != fingerprint:
         raise DatasetError(
             f"the data set {section.name} on this machine is not the one that study {definition.name!r} was "
-            f"registered with (fingerprint {found[:16]}, not {fingerprint[:16]}): copy the same files here."
+            f"registered with (fingerprint {manifest.fingerprint[:16]}, not {fingerprint[:16]}): "
+            "copy the same files here."
         )
     return folder
 

@@ -74,7 +74,11 @@ def study(settings: Settings, tmp_path: Path) -> StudyDefinition:
     file.write_text(STUDY)
     definition = load_study(str(file))
     store = open_store(settings)
-    store.run(lambda c: studies.register(c, definition, data_fingerprint="pixels", code_version="test"))
+    store.run(
+        lambda c: studies.register(
+            c, definition, data_fingerprint="pixels", validation_items=100, code_version="test"
+        )
+    )
     for curve in CURVES:
         _train(store, definition, curve)
     publish(store, definition.name, settings.results, images=False)

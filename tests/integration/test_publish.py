@@ -50,7 +50,11 @@ def study(store: Store) -> StudyRow:
             "budget": {"trials": 8},
         }
     )
-    study_id = store.run(lambda c: studies.register(c, definition, data_fingerprint="pixels", code_version="test"))
+    study_id = store.run(
+        lambda c: studies.register(
+            c, definition, data_fingerprint="pixels", validation_items=100, code_version="test"
+        )
+    )
     return store.run(lambda c: studies.find_by_id(c, study_id))
 
 

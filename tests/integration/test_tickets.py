@@ -39,7 +39,9 @@ def define(folder: Path, text: str = STUDY) -> StudyDefinition:
 
 def register(store: Store, definition: StudyDefinition) -> StudyRow:
     study_id = store.run(
-        lambda connection: studies.register(connection, definition, data_fingerprint="pixels", code_version="test")
+        lambda connection: studies.register(
+            connection, definition, data_fingerprint="pixels", validation_items=100, code_version="test"
+        )
     )
     return store.run(lambda connection: studies.find_by_id(connection, study_id))
 
@@ -238,7 +240,11 @@ def test_another_definition_under_that_name_is_refused(store: Store, study: Stud
 
 def test_changed_data_is_refused(store: Store, study: StudyRow) -> None:
     with pytest.raises(StudyConflict, match="the data of study 'small' has changed"):
-        store.run(lambda c: studies.register(c, study.definition, data_fingerprint="others", code_version="test"))
+        store.run(
+            lambda c: studies.register(
+                c, study.definition, data_fingerprint="others", validation_items=100, code_version="test"
+            )
+        )
 
 
 def test_of_many_that_register_at_once_one_creates(settings: Settings, store: Store, tmp_path: Path) -> None:

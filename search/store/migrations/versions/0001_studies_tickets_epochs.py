@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("definition", sa.Text, nullable=False),
         sa.Column("definition_hash", sa.Text, nullable=False),
         sa.Column("data_fingerprint", sa.Text, nullable=False),
+        sa.Column("validation_items", sa.Integer, nullable=False),
         sa.Column("code_version", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False, server_default="open"),
         sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
