@@ -157,7 +157,7 @@ def duration(seconds: float) -> str:
 
 
 def _noise(row: StudyRow, trials: list[TrialRecord], best: float) -> str:
-    """The binomial standard error (exact for accuracy, a guide for the rest), and how many trials lie within it."""
+    """The binomial standard error, exact for accuracy and a guide for the rest, and the trials within it."""
     error = math.sqrt(best * (1 - best) / row.validation_items)
     values = [trial.value for trial in trials if trial.state == "complete" and trial.value is not None]
     near = sum(abs(best - value) <= error for value in values) - 1
