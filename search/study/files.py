@@ -15,15 +15,12 @@ Sections = dict[str, Located]
 _NAMED = ("dataset", "model", "pruner")
 
 
-def load_study(
-    name_or_path: str, *, preset: str | None = None, root: str | None = None, name: str | None = None
-) -> StudyDefinition:
+def load_study(name_or_path: str, *, preset: str | None = None, root: str | None = None) -> StudyDefinition:
     """The study of a file, resolved against the models and data sets there are.
 
     name_or_path: `clsfer_lr`, a study that ships with the service, or the path of a `.yaml` file.
     preset: the overlay to lay over it; the study is then named `NAME-PRESET`.
     root: the data set's folder, in place of the one in the file.
-    name: the study's name, in place of the one in the file and its preset.
 
     Raises UnknownName if there is no such study, file or preset, StudyFileError with all that is wrong in it.
     """
@@ -37,8 +34,6 @@ def load_study(
     dataset = sections.get("dataset")
     if root is not None and dataset and isinstance(dataset.value, dict):
         sections["dataset"] = Located(dataset.line, dataset.value | {"root": Located(dataset.line, root)})
-    if name is not None:
-        sections["name"] = Located(1, name)
     tree = Located(1, sections)
     study, findings = validate(tree.plain())
     problems += [Problem(tree.line_of(key), dotted(key), message) for key, message in findings]

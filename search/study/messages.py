@@ -19,10 +19,8 @@ Finding = tuple[KeyPath, str]
 
 def explained(error: ValidationError, path: KeyPath, known: dict[str, FieldInfo]) -> Iterator[Finding]:
     """The findings within the section at `path`, whose fields are `known`."""
-    tagged = path[:1] in (
-        ("space",),
-        ("pruner",),
-    )  # of these unions, pydantic puts the member's tag before the key
+    # These two are unions, and pydantic puts the tag of the member before the key.
+    tagged = path[:1] in (("space",), ("pruner",))
     for each in error.errors(include_url=False):
         inside = each["loc"][1:] if tagged else each["loc"]
         key = str(inside[-1]) if inside else ""

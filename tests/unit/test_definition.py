@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from search.errors import UnknownName
 from search.study import StudyDefinition
 from search.study.definition import DatasetSection, ModelSection
 from search.training.recipe import Knobs
@@ -101,6 +102,14 @@ def test_differences_name_each_key() -> None:
         "space.depth.low: 1.0 -> absent",
         "space.lr.high: 0.01 -> 0.1",
     ]
+
+
+def test_another_name_is_another_study() -> None:
+    again = definition().renamed("depths@2")
+    assert definition().differences(again) == ['name: "depths" -> "depths@2"']
+    assert again.hash != definition().hash
+    with pytest.raises(UnknownName, match="'two words' is no name for a study"):
+        definition().renamed("two words")
 
 
 def test_the_objective_knows_its_direction() -> None:
