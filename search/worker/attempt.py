@@ -62,6 +62,7 @@ class Attempt:
         self._recipe = recipe
         self._checkpoints = settings.home / "checkpoints" / study.row.name / str(lease.number)
         self._epochs: list[Epoch] = []
+        self._under_way = False
         self._renewed_at = self._progress_at = time.monotonic()
 
     def follow(self, stopping: Event) -> Ending | None:
@@ -94,6 +95,9 @@ class Attempt:
         message = self._child.receive(min(TICK_SECONDS, self._settings.lease_seconds / 8))
         if message is not None:
             self._progress_at = time.monotonic()
+            if not self._under_way:
+                self._under_way = True
+                log.info("ticket %s: the first step is done", self._lease.number)
         if isinstance(message, EpochDone):
             return self._report(message.epoch)
         if isinstance(message, Finished):

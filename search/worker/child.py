@@ -92,7 +92,6 @@ def _carry_out(assignment: Assignment, device: "torch.device", link: _Link) -> F
     recipe = assignment.recipe
     try:
         data = open_prepared(assignment.data)
-        link.on_step()
         checkpoints = Checkpoints(assignment.checkpoints, assignment.attempt)
         for epoch in train(recipe, data, device=device, checkpoints=checkpoints, on_step=link.on_step):
             link.send(EpochDone(epoch))
