@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     launch.add_argument("--name", help="register it under another name, such as clsfer_lr@2")
     launch.add_argument("--workers", type=_count, help="worker processes; 0 only registers the study")
 
-    check = _add(group, "check", "validate a study file, telling every problem at once")
+    check = _add(group, "check", "validate a study file and its presets, telling every problem at once")
     _add_study_file(check)
     _add_json(check, "print the resolved definition as JSON")
 

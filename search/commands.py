@@ -13,7 +13,7 @@ from search.settings import Settings
 from search.store import embedded, schema, studies
 from search.store.connection import open_store, store_url
 from search.store.studies import StudyRow, StudyState
-from search.study import StudyDefinition, load_study
+from search.study import StudyDefinition, load_study, preset_names
 from search.training.survey import survey
 from search.worker import data, slot
 
@@ -29,6 +29,8 @@ def launch(arguments: Namespace, settings: Settings) -> int:
 
 def check(arguments: Namespace, settings: Settings) -> int:
     definition = _definition(arguments)
+    for preset in preset_names(arguments.study):
+        load_study(arguments.study, preset=preset)
     if arguments.json:
         print(definition.canonical_json())
     else:

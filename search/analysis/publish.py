@@ -49,7 +49,8 @@ def publish_if_due(store: Store, row: StudyRow, folder: Path, *, every_seconds: 
 
     Returns the files written, none where it was not due.
     """
-    if store.run_statement(lambda c: publication.take_last_turn(c, row.study_id)):
+    now = store.run_statement(lambda connection: studies.find_by_id(connection, row.study_id))
+    if now.is_done and store.run_statement(lambda c: publication.take_last_turn(c, row.study_id)):
         return publish(store, row.name, folder, images=True)
     if store.run_statement(lambda c: publication.take_turn(c, row.study_id, seconds=every_seconds)):
         return publish(store, row.name, folder, images=False)

@@ -23,7 +23,6 @@ _TAKE_LAST_TURN = text(
     """
     UPDATE search_studies s SET pictures_at = now()
     WHERE study_id = :study_id
-      AND NOT EXISTS (SELECT FROM search_tickets WHERE study_id = s.study_id AND state IN ('waiting', 'running'))
       AND (pictures_at IS NULL OR pictures_at <=
            (SELECT max(finished_at) FROM search_tickets WHERE study_id = s.study_id))
     """
@@ -49,7 +48,7 @@ def take_turn(connection: Connection, study_id: int, *, seconds: float) -> bool:
 
 
 def take_last_turn(connection: Connection, study_id: int) -> bool:
-    """Whether the caller is to draw the study's pictures: of all who ask once it is done, one is told yes."""
+    """Whether the caller is to draw the pictures of a study that is done: of all who ask, one is told yes."""
     return connection.execute(_TAKE_LAST_TURN, {"study_id": study_id}).rowcount == 1
 
 

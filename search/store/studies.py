@@ -55,9 +55,17 @@ class StudyRow:
         return self.tickets - self.counts.get("waiting", 0) - self.counts.get("running", 0)
 
     @property
+    def is_spent(self) -> bool:
+        """Whether its budget of epochs or hours is used up, so that no further ticket is given out."""
+        budget = self.definition.budget
+        return (budget.epochs is not None and self.epochs >= budget.epochs) or (
+            budget.hours is not None and self.seconds >= 3600 * budget.hours
+        )
+
+    @property
     def is_done(self) -> bool:
-        """Whether no ticket is left to train."""
-        return self.finished == self.tickets
+        """Whether nothing is left to train."""
+        return self.finished == self.tickets or (self.is_spent and not self.counts.get("running"))
 
 
 @dataclass(frozen=True)

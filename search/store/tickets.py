@@ -47,7 +47,7 @@ class Lost:
     state: str
 
 
-# The studies that have work to give, most urgent first. A spent budget of epochs or hours closes a study.
+# The studies that have work to give, most urgent first. One whose budget of epochs or hours is spent has none.
 _CLAIMABLE_STUDIES = text(
     """
     SELECT s.study_id FROM search_studies s
@@ -56,8 +56,9 @@ _CLAIMABLE_STUDIES = text(
       AND (s.epoch_budget IS NULL OR s.epoch_budget >
            (SELECT count(*) FROM search_epochs JOIN search_tickets t USING (ticket_id)
             WHERE t.study_id = s.study_id))
-      AND (s.hour_budget IS NULL OR now() < s.hour_budget * interval '1 hour' + coalesce(
-           (SELECT min(t.claimed_at) FROM search_tickets t WHERE t.study_id = s.study_id), now()))
+      AND (s.hour_budget IS NULL OR s.hour_budget * 3600 > coalesce(
+           (SELECT sum(seconds) FROM search_epochs JOIN search_tickets t USING (ticket_id)
+            WHERE t.study_id = s.study_id), 0))
     ORDER BY s.priority DESC, s.created_at
     """
 )

@@ -17,7 +17,6 @@ import optuna
 import plotly.graph_objects as go
 import pytest
 from optuna_dashboard import save_note, wsgi
-from sqlalchemy import text
 
 from search.analysis.dashboard import serve
 from search.analysis.publish import publish, publish_if_due
@@ -182,16 +181,12 @@ def test_one_publisher_keeps_others_waiting(
         assert len(written.result(30)) == 3
 
 
-def test_the_last_turn_is_given_once_and_only_when_the_study_is_done(store: Store, study: StudyRow) -> None:
+def test_the_last_turn_is_given_once_until_another_trial_ends(store: Store, study: StudyRow) -> None:
     def last_turn() -> bool:
         return store.run(lambda connection: publication.take_last_turn(connection, study.study_id))
 
-    assert not last_turn()
-    store.run(
-        lambda c: c.execute(
-            text("UPDATE search_tickets SET state = 'failed', finished_at = now(), lease_expires_at = NULL")
-        )
-    )
+    assert [last_turn(), last_turn()] == [True, False]
+    train(store, study, 0.5)
     assert [last_turn(), last_turn()] == [True, False]
 
 

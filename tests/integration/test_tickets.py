@@ -216,6 +216,9 @@ def test_the_budget_is_exact(store: Store, tmp_path: Path, budget: str, claims: 
         report(store, lease, 1, 0.5)
         claimed += 1
     assert claimed == claims
+    row = store.run(lambda c: studies.find_by_id(c, study.study_id))
+    assert row.is_spent == (claims < 4)
+    assert not row.is_done, "trials still run"
 
 
 def test_paused_and_stopped_studies_give_no_work(store: Store, study: StudyRow) -> None:
