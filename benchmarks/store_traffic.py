@@ -11,6 +11,7 @@ MedianPruner, as `study.ask` and `study.tell` drive them. Ratios are ours over s
 
 import multiprocessing
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -147,9 +148,10 @@ def _ours_trial(store: Store, study_id: int, guide: Guide) -> None:
     parameters = guide.draw(seed=0, ticket=lease.number)
     trial_id = store.run(lambda c: tickets.begin(c, lease, parameters, guide.distributions))
     assert trial_id is not None
+    guide.follow(trial_id)
     for epoch in range(1, EPOCHS + 1):
         value = 0.8 - 0.5 / epoch
-        store.run_statement(
+        ended = store.run_statement(
             lambda c, epoch=epoch, value=value: tickets.report(  # type: ignore[misc]
                 c,
                 lease,
@@ -161,7 +163,8 @@ def _ours_trial(store: Store, study_id: int, guide: Guide) -> None:
                 renew_seconds=60.0,
             )
         )
-        store.retrying(lambda: guide.should_prune(trial_id))
+        assert ended is not None
+        guide.should_prune(epoch=epoch, value=value, ended=ended)
     store.run(lambda c: tickets.finish(c, lease, "complete", value=0.8))
 
 
@@ -254,17 +257,17 @@ def _server_cpu(settings: Settings) -> float:
 
 
 def _alone(join: Callable[[Settings, str], None], settings: Settings, study: str) -> tuple[float, float]:
-    """CPU seconds and MiB that `join` costs in a fresh process."""
+    """CPU seconds, and MiB at the peak, that `join` costs in a fresh process."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as pool:
         return pool.submit(_cost, join, settings, study).result()
 
 
 def _cost(join: Callable[[Settings, str], None], settings: Settings, study: str) -> tuple[float, float]:
-    process = psutil.Process()
-    memory, start = process.memory_info().rss, time.process_time()
+    memory, start = psutil.Process().memory_info().rss / 2**10, time.process_time()
     join(settings, study)
-    return time.process_time() - start, (process.memory_info().rss - memory) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
+    return time.process_time() - start, (peak - memory) / 2**10
 
 
 def _register(settings: Settings, trials: int, finished: int = FINISHED) -> str:

@@ -18,12 +18,28 @@ _DRAFT = create_trial(state=TrialState.RUNNING)  # stands for the trial whose pa
 
 
 class _TrialCache(_CachedStorage):
-    """Optuna's cache of trials, in which the draft is no trial yet."""
+    """Optuna's cache of trials, with the running trial that a pruner is asked about.
+
+    running: kept up to date here, so that no decision has to read it.
+    reads: whether to look for news in the database.
+    """
+
+    def __init__(self, storage: PostgresStorage) -> None:
+        super().__init__(storage)
+        self.running = _DRAFT
+        self.reads = True
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         # TPE leaves the drawn parameters on a trial until it has them. Ours gets them when it is created.
-        if trial_id != _DRAFT._trial_id:
-            super().set_trial_system_attr(trial_id, key, value)
+        if trial_id == _DRAFT._trial_id:
+            return
+        super().set_trial_system_attr(trial_id, key, value)
+        if trial_id == self.running._trial_id:
+            self.running.system_attrs[key] = value  # the rungs that Hyperband has taken it to
+
+    def _read_trials_from_remote_storage(self, study_id: int) -> None:
+        if self.reads:
+            super()._read_trials_from_remote_storage(study_id)
 
 
 class Guide:
@@ -35,6 +51,7 @@ class Guide:
         self._trials = _TrialCache(storage)
         self._pruner = _pruner(definition)
         self._study = self._load(RandomSampler())
+        self._ended: int | None = None
 
     def draw(self, *, seed: int, ticket: int) -> Parameters:
         """The sampler's next parameters, given every trial so far.
@@ -49,11 +66,25 @@ class Guide:
                 drawn[name] = sampler.sample_independent(study, _DRAFT, name, distribution)
         return drawn
 
-    def should_prune(self, trial_id: int) -> bool:
-        """Whether the pruner gives up on a running trial, from the epochs it has reported."""
-        if isinstance(self._pruner, NopPruner):
-            return False
-        return self._pruner.prune(self._study, self._trials.get_trial(trial_id))
+    def follow(self, trial_id: int) -> None:
+        """Makes this the trial that `should_prune` is asked about."""
+        self._trials.running = self._trials.get_trial(trial_id)
+
+    def should_prune(self, *, epoch: int, value: float, ended: int) -> bool:
+        """Whether the pruner gives up on the followed trial, after one more epoch of it.
+
+        ended: how many trials of the study have ended, as `tickets.report` says.
+        """
+        trial = self._trials.running
+        trial.intermediate_values[epoch] = value
+        # The median is one of complete trials: as long as none has ended there is nothing to read.
+        self._trials.reads = not (isinstance(self._pruner, MedianPruner) and ended == self._ended)
+        try:
+            pruned = self._pruner.prune(self._study, trial)
+        finally:
+            self._trials.reads = True
+        self._ended = ended
+        return pruned
 
     def _load(self, sampler: BaseSampler) -> Study:
         name = self._definition.name

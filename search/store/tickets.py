@@ -102,17 +102,18 @@ _REPORT = text(
     WITH lease AS (
         UPDATE search_tickets SET epoch = :epoch, lease_expires_at = now() + :lease * interval '1 second'
         WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running'
-        RETURNING ticket_id, trial_id
+        RETURNING ticket_id, study_id, trial_id
     ), stored AS (
         INSERT INTO search_epochs (ticket_id, epoch, metrics, seconds, samples_per_second)
         SELECT ticket_id, :epoch, CAST(:metrics AS jsonb), :seconds, :samples_per_second FROM lease
         ON CONFLICT (ticket_id, epoch) DO UPDATE SET metrics = excluded.metrics, seconds = excluded.seconds,
             samples_per_second = excluded.samples_per_second
+    ), reported AS (
+        INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)
+        SELECT trial_id, :epoch, :value, 'FINITE' FROM lease
+        ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = excluded.intermediate_value
     )
-    INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)
-    SELECT trial_id, :epoch, :value, 'FINITE' FROM lease
-    ON CONFLICT (trial_id, step) DO UPDATE SET intermediate_value = excluded.intermediate_value
-    RETURNING trial_id
+    SELECT trials_ended FROM lease JOIN search_studies USING (study_id)
     """
 )
 
@@ -124,6 +125,8 @@ _SETTLE = text(
     RETURNING trial_id
     """
 )
+
+_COUNT_ENDED = text("UPDATE search_studies SET trials_ended = trials_ended + 1 WHERE study_id = :study_id")
 
 _SETTLED_ALREADY = text(
     "SELECT FROM search_tickets WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = :state"
@@ -216,8 +219,12 @@ def report(
     seconds: float,
     samples_per_second: float,
     renew_seconds: float,
-) -> bool:
-    """Stores one epoch, its objective `value` for the pruners, and renews the lease; False where it was lost."""
+) -> int | None:
+    """Stores one epoch, its objective `value` for the pruners, and renews the lease.
+
+    Returns how many trials of the study have ended, which tells pruners whether there is news; None where the
+    lease was lost.
+    """
     values: dict[str, Any] = {
         "epoch": epoch,
         "value": value,
@@ -226,7 +233,8 @@ def report(
         "samples_per_second": samples_per_second,
         "lease": renew_seconds,
     }
-    return connection.execute(_REPORT, _fence(lease) | values).rowcount == 1
+    ended: int | None = connection.execute(_REPORT, _fence(lease) | values).scalar()
+    return ended
 
 
 def finish(
@@ -286,6 +294,7 @@ def _settle(
     row = connection.execute(_SETTLE, fence | {"reason": reason}).one_or_none()
     if row is None:
         return connection.execute(_SETTLED_ALREADY, fence).one_or_none() is not None
+    connection.execute(_COUNT_ENDED, {"study_id": lease.study_id})
     if row.trial_id is not None:
         trial_state = {"complete": "COMPLETE", "pruned": "PRUNED"}.get(state, "FAIL")
         reasons = {"reason": reason} if reason else {}

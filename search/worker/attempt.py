@@ -41,7 +41,7 @@ class ServedStudy:
 
 
 class Attempt:
-    """The attempt that `lease` names, whose Optuna trial is `trial_id`."""
+    """The attempt that `lease` names, with the recipe to train; the study's guide follows its trial."""
 
     def __init__(
         self,
@@ -50,7 +50,6 @@ class Attempt:
         child: ChildProcess,
         study: ServedStudy,
         lease: Lease,
-        trial_id: int,
         recipe: Recipe,
     ) -> None:
         self._store = store
@@ -58,7 +57,6 @@ class Attempt:
         self._child = child
         self._study = study
         self._lease = lease
-        self._trial_id = trial_id
         self._recipe = recipe
         self._checkpoints = settings.home / "checkpoints" / study.row.name / str(lease.number)
         self._epochs: list[Epoch] = []
@@ -109,7 +107,7 @@ class Attempt:
 
     def _report(self, epoch: Epoch) -> Ending | None:
         self._epochs.append(epoch)
-        reported = self._store.run_statement(
+        ended = self._store.run_statement(
             lambda connection: tickets.report(
                 connection,
                 self._lease,
@@ -121,17 +119,18 @@ class Attempt:
                 renew_seconds=self._settings.lease_seconds,
             )
         )
-        if not reported:
+        if ended is None:
             raise Fenced
         self._renewed_at = time.monotonic()
-        if epoch.number == self._recipe.knobs.epochs or not self._should_prune():
+        if epoch.number == self._recipe.knobs.epochs or not self._should_prune(epoch, ended):
             return None
         self._end("pruned", self._value(epoch), f"pruned after epoch {epoch.number}")
         self._child.abandon()
         return "pruned"
 
-    def _should_prune(self) -> bool:
-        return self._store.retrying(lambda: self._study.guide.should_prune(self._trial_id))
+    def _should_prune(self, epoch: Epoch, ended: int) -> bool:
+        guide, value = self._study.guide, self._value(epoch)
+        return self._store.retrying(lambda: guide.should_prune(epoch=epoch.number, value=value, ended=ended))
 
     def _complete(self) -> Ending:
         """The trial's value is that of its best epoch on the validation split; the earliest of equals."""

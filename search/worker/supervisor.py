@@ -118,6 +118,7 @@ class Supervisor:
         )
         if trial_id is None:
             return None
+        self._store.retrying(lambda: guide.follow(trial_id))
         log.info("%s: ticket %s, attempt %s: %s", study.row.name, lease.number, lease.attempt, parameters)
         recipe = study.row.definition.recipe(parameters, lease.seed)
-        return Attempt(self._store, self._settings, self._child, study, lease, trial_id, recipe)
+        return Attempt(self._store, self._settings, self._child, study, lease, recipe)

@@ -35,7 +35,7 @@ def train(store: Store, study: StudyRow, guide: Guide, *, curve: list[float], en
     trial_id = store.run(lambda c: tickets.begin(c, lease, parameters, guide.distributions))
     assert trial_id is not None
     for epoch, value in enumerate(curve, start=1):
-        assert report(store, lease, epoch, value)
+        assert report(store, lease, epoch, value) is not None
     if end:
         store.run(lambda c: tickets.finish(c, lease, "complete", value=max(curve)))
     return trial_id
@@ -80,12 +80,14 @@ def test_prune_decisions_are_those_of_stock_optuna(
         parameters = guide.draw(seed=0, ticket=number)
         trial_id = store.run(lambda c, lease=lease, p=parameters: tickets.begin(c, lease, p, guide.distributions))
         assert trial_id is not None
+        guide.follow(trial_id)
         trial = theirs.ask()
         for epoch in range(1, 10):
             value = ((number * 7) % 18) / 18 + 0.01 * epoch
             trial.report(value, epoch)
-            assert report(store, lease, epoch, value)
-            decisions.append(guide.should_prune(trial_id))
+            ended = report(store, lease, epoch, value)
+            assert ended == number
+            decisions.append(guide.should_prune(epoch=epoch, value=value, ended=ended))
             assert decisions[-1] == trial.should_prune(), (number, epoch)
         theirs.tell(trial, 0.5)
         store.run(lambda c, lease=lease: tickets.finish(c, lease, "complete", value=0.5))

@@ -62,7 +62,7 @@ def begin(store: Store, study: StudyRow, lease: Lease) -> int | None:
     return store.run(lambda c: tickets.begin(c, lease, parameters, kinds))
 
 
-def report(store: Store, lease: Lease, epoch: int, value: float) -> bool:
+def report(store: Store, lease: Lease, epoch: int, value: float) -> int | None:
     return store.run_statement(
         lambda c: tickets.report(
             c,
@@ -101,8 +101,8 @@ def test_a_trial_from_claim_to_end(store: Store, study: StudyRow) -> None:
     assert (lease.number, lease.attempt, lease.parameters) == (0, 1, study.definition.tickets()[0])
     trial_id = begin(store, study, lease)
     assert trial_id is not None
-    assert report(store, lease, 1, 0.25)
-    assert report(store, lease, 2, 0.5)
+    assert report(store, lease, 1, 0.25) == 0
+    assert report(store, lease, 2, 0.5) == 0
     assert store.run(lambda c: tickets.finish(c, lease, "complete", value=0.5, notes={"best_epoch": 2}))
 
     trial = store.storage.get_trial(trial_id)
@@ -138,8 +138,8 @@ def test_every_step_may_be_repeated(store: Store, study: StudyRow) -> None:
     assert first == again
     lease = taken(first)
     assert begin(store, study, lease) == begin(store, study, lease)
-    assert report(store, lease, 1, 0.25)
-    assert report(store, lease, 1, 0.25)
+    assert report(store, lease, 1, 0.25) == 0
+    assert report(store, lease, 1, 0.25) == 0
     for _ in range(2):
         assert store.run(lambda c: tickets.finish(c, lease, "pruned", value=0.25, reason="pruned after epoch 1"))
     assert len(store.storage.get_all_trials(study.study_id)) == 1
@@ -156,7 +156,7 @@ def test_a_worker_whose_ticket_was_taken_changes_nothing(store: Store, study: St
     assert (heir.ticket_id, heir.attempt) == (zombie.ticket_id, 2)
     begin(store, study, heir)
 
-    assert not report(store, zombie, 2, 0.95)
+    assert report(store, zombie, 2, 0.95) is None
     assert not store.run_statement(lambda c: tickets.renew(c, zombie, seconds=60.0))
     assert not store.run(lambda c: tickets.finish(c, zombie, "complete", value=0.95))
     assert not store.run(lambda c: tickets.give_back(c, zombie, "too late"))

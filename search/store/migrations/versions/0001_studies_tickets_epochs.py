@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("priority", sa.Integer, nullable=False, server_default="0"),
         sa.Column("epoch_budget", sa.Integer),
         sa.Column("hour_budget", sa.Float),
+        sa.Column("trials_ended", sa.Integer, nullable=False, server_default="0"),
         sa.Column("created_at", TIME, nullable=False, server_default=NOW),
         sa.Column("figures_at", TIME),
         sa.Column("pictures_at", TIME),
