@@ -65,7 +65,11 @@ class WeightsError(SearchError):
 
 
 class StoreError(SearchError):
-    """The store can't be reached, or its schema is not the one this version needs."""
+    """The store is no Postgres, or its schema is not the one this version needs."""
+
+
+class StoreUnreachable(StoreError):
+    """No server answers where the store should be."""
 
 
 class WorkerError(SearchError):

