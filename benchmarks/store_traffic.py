@@ -11,7 +11,6 @@ MedianPruner, as `study.ask` and `study.tell` drive them. Ratios are ours over s
 
 import multiprocessing
 import os
-import resource
 import statistics
 import tempfile
 import time
@@ -264,10 +263,15 @@ def _alone(join: Callable[[Settings, str], None], settings: Settings, study: str
 
 
 def _cost(join: Callable[[Settings, str], None], settings: Settings, study: str) -> tuple[float, float]:
-    memory, start = psutil.Process().memory_info().rss / 2**10, time.process_time()
+    memory, start = _peak_memory(), time.process_time()
     join(settings, study)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
-    return time.process_time() - start, (peak - memory) / 2**10
+    return time.process_time() - start, _peak_memory() - memory
+
+
+def _peak_memory() -> float:
+    """MiB of this process at its peak so far; the figure of `getrusage` would hold its parent's too."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 2**10
 
 
 def _register(settings: Settings, trials: int, finished: int = FINISHED) -> str:

@@ -20,7 +20,6 @@ from search.data import Indices, Splits, Target
 from search.errors import CacheError
 from search.tasks import Task
 from search.training.aside import alone, filled_aside
-from search.training.fill import fill
 
 FORMAT: Literal[1] = 1  # raised whenever a folder would be filled or read differently
 MANIFEST = "manifest.json"
@@ -112,6 +111,9 @@ def prepare(
     folder = folder_of(cache, name, image_size, fingerprint)
     if folder.exists():
         return folder
+    # It takes scikit-learn a second to load, and who only opens what is filled needs none of it.
+    from search.training.fill import fill
+
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with alone(cache / f".{folder.name}.lock"):
