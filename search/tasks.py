@@ -22,8 +22,6 @@ class Task(StrEnum):
 
 EKMAN = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 EKMAN_NEUTRAL = (*EKMAN, "neutral")
-MIKELS = ("anger", "disgust", "fear", "amusement", "sadness", "excitement", "contentment", "awe")
-POLAR = ("negative", "positive")
 
 # FACS numbers of the twelve units annotated in Aff-Wild2 (ABAW challenges), in the challenge's order.
 ACTION_UNITS = (1, 2, 4, 6, 7, 10, 12, 15, 23, 24, 25, 26)

@@ -27,10 +27,6 @@ class ChildProcess:
         self._process: BaseProcess | None = None
         self._pipe: Connection[ToChild, FromChild] | None = None
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
     def start(self) -> None:
         """Starts the process unless it runs."""
         if self._process is not None and self._process.is_alive():
