@@ -129,7 +129,8 @@ def _live_table(look: _Look) -> RenderableType:
         for trial in look.trials
         if trial.state == "running"
     ]
-    bar = ProgressBar(total=look.row.tickets, completed=look.row.finished, width=60)
+    bar = Table.grid()
+    bar.add_row(ProgressBar(total=look.row.tickets, completed=look.row.finished, width=60))
     return Group(bar, table, *running)
 
 
@@ -145,7 +146,7 @@ def _facts(look: _Look) -> dict[str, str]:
         "running": str(counts.get("running", 0)),
         "best": "-" if best is None else f"{best.value:.4f} ({console.parameters(best)})",
         "epochs/s": f"{look.epochs_per_second:.2f}",
-        "left": "-" if left is None else console.duration(left),
+        "left": "drawing figures" if look.row.is_done else "-" if left is None else console.duration(left),
     }
 
 
