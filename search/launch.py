@@ -161,9 +161,5 @@ def _passing_on_signals(processes: list[subprocess.Popen[bytes]]) -> Iterator[li
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
 
-    previous = {number: signal.signal(number, handle) for number in slot.STOP_SIGNALS}
-    try:
+    with slot.stop_signals_to(handle):
         yield told
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -160,6 +160,6 @@ def is_lost_connection(error: BaseException) -> bool:
 
 
 def _is_statement_fault(error: BaseException | None) -> bool:
-    """Whether the server itself refused the statement for good, such as for a full disk or a wrong password."""
+    """Whether the server answered, and refused who asked for good."""
     refused = (psycopg2.errors.InvalidPassword, psycopg2.errors.InvalidAuthorizationSpecification)
     return isinstance(error, refused)

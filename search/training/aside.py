@@ -25,14 +25,15 @@ def filled_aside(folder: Path) -> Iterator[Path]:
     try:
         yield aside
         for path in (*aside.iterdir(), aside):
-            _sync(path)
+            sync(path)
         aside.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file, or the names in a folder, safely to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

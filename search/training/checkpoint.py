@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from search.training.aside import sync
+
 KEPT = 2
 
 _log = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ class Checkpoints:
             raise
         finally:
             aside.unlink(missing_ok=True)
-        _sync_folder(own)
+        sync(own)
         for left in (*self._files(".pt")[KEPT:], *self._files(".tmp")):
             left.unlink(missing_ok=True)
 
@@ -77,11 +79,3 @@ def _load(path: Path) -> dict[str, Any] | None:
         reason = str(error)
     _log.warning("passing over the damaged checkpoint %s: %s", path, reason)
     return None
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

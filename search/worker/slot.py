@@ -75,6 +75,17 @@ def log_file(settings: Settings, study: str, slot: int) -> Path:
     return settings.home / "logs" / f"{study}-worker-{slot}.log"
 
 
+@contextmanager
+def stop_signals_to(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Has `handle` called for every signal that means stop, and the former handlers put back at the end."""
+    previous = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
 def _start(study: str, slot: int, threads: int, log: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "search", "worker", "--study", study, "--slot", str(slot)]
     with log.open("ab") as output:
@@ -105,9 +116,5 @@ def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
         stop()
 
     told = threading.Event()
-    previous = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
-    try:
+    with stop_signals_to(handle):
         yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
