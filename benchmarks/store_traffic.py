@@ -334,7 +334,7 @@ def _finish(settings: Settings, study_id: int, trials: int) -> None:
 def _server() -> Iterator[Settings]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        settings = Settings(home, home, home, None, 60.0, 600.0)
+        settings = Settings(home, home, str(home), None)
         open_store(settings).close()
         yield settings
         embedded.stop(home / "postgres")

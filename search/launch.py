@@ -55,7 +55,7 @@ def launch(definition: StudyDefinition, settings: Settings, *, workers: int | No
     was_stopped = not row.is_done and _train(store, settings, row, workers or slot.default_workers())
     row = store.run(lambda connection: studies.find_by_id(connection, study_id))
     console.show(console.status_table(row, store.run(lambda connection: studies.records(connection, row))))
-    print(f"figures: {settings.results / row.name / 'figures'}")
+    print(f"figures: {settings.results}/{row.name}/figures")
     if was_stopped:
         print("stopped; the same command goes on from here")
         return INTERRUPTED

@@ -44,7 +44,7 @@ def work(settings: Settings, *, study: str | None, slot: int, threads: int, owne
     logging.getLogger("search").setLevel(logging.INFO)
     store = open_store(settings)
     row = store.run(lambda connection: studies.find(connection, study)) if study else None
-    publisher = Publisher(store, settings.results)
+    publisher = Publisher(store, Path(settings.results))
     child = ChildProcess(slot, threads)
     name = f"{platform.node()}:{os.getpid()}"
     supervisor = Supervisor(store, settings, child, name=name, only=row, on_trial_end=publisher.wake)

@@ -28,7 +28,7 @@ class Service:
         self.settings = Settings(
             home=folder / "home",
             data=folder / "data",
-            results=folder / "results",
+            results=str(folder / "results"),
             store=None,
             lease_seconds=lease_seconds,
             stall_seconds=stall_seconds,

@@ -42,7 +42,7 @@ def test_image_files_launch_and_finish(service: Service, dataset: str, make: obj
     output = service.run("launch", "faces.yaml", "--workers", "1")
     assert "2 complete" in output
     assert all(trial.curve.keys() == {1, 2} for trial in service.trials("faces"))
-    figures = service.settings.results / "faces" / "figures"
+    figures = Path(service.settings.results) / "faces" / "figures"
     assert {"parallel-coordinates.html", "learning-curves.html"} <= {file.name for file in figures.iterdir()}
 
 

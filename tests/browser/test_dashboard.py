@@ -59,7 +59,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
     yield Settings(
         home=home,
         data=tmp_path / "data",
-        results=tmp_path / "results",
+        results=str(tmp_path / "results"),
         store=None,
         lease_seconds=60.0,
         stall_seconds=600.0,
@@ -81,7 +81,7 @@ def study(settings: Settings, tmp_path: Path) -> StudyDefinition:
     )
     for curve in CURVES:
         _train(store, definition, curve)
-    publish(store, definition.name, settings.results, images=False)
+    publish(store, definition.name, Path(settings.results), images=False)
     store.close()
     return definition
 
@@ -161,7 +161,7 @@ def test_the_study_and_its_figures_are_in_the_dashboard(
 def test_a_page_on_disk_is_drawn_and_can_be_brushed(
     study: StudyDefinition, settings: Settings, page: Page, tmp_path: Path
 ) -> None:
-    figures = settings.results / study.name / "figures"
+    figures = Path(settings.results) / study.name / "figures"
     page.context.set_offline(True)
     page.goto((figures / "parallel-coordinates.html").as_uri())
     axis = page.locator(".parcoords .axis-brush").nth(1)

@@ -16,7 +16,7 @@ def make_settings(folder: Path, store: str | None = None) -> Settings:
     return Settings(
         home=folder / "home",
         data=folder / "data",
-        results=folder / "results",
+        results=str(folder / "results"),
         store=store,
         lease_seconds=60.0,
         stall_seconds=600.0,
