@@ -52,10 +52,10 @@ def _run_whole(environment: dict[str, str]) -> tuple[float, float]:
 
 
 def _time_first_step(environment: dict[str, str], logs: Path) -> float:
-    """Seconds from the start of a launch until a worker has seen its first training step."""
+    """Seconds from the start of a launch until a worker begins with its first training step."""
     start = time.monotonic()
     process = _launch(environment, "--name", "again")
-    while not any("the first step is done" in log.read_text() for log in logs.glob("again-*.log")):
+    while not any("training begins" in log.read_text() for log in logs.glob("again-*.log")):
         assert process.poll() is None
         time.sleep(0.05)
     seconds = time.monotonic() - start

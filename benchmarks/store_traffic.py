@@ -33,6 +33,7 @@ from search.store.guidance import Guide
 from search.study import StudyDefinition, load_study
 
 EPOCHS = 60
+RELEASE = (0, 1, 0)
 FINISHED = 500
 RANGES = {
     "lr": (1e-6, 1e-3, True),
@@ -142,7 +143,9 @@ def ours_worker(settings: Settings, study: str, trials: int, barrier: Any) -> Tr
 
 def _ours_trial(store: Store, study_id: int, guide: Guide) -> None:
     claim = uuid.uuid4().hex
-    lease = store.run(lambda c: tickets.claim(c, worker="bench", claim=claim, lease=60.0, study_id=study_id))
+    lease = store.run(
+        lambda c: tickets.claim(c, worker="bench", claim=claim, lease=60.0, release=RELEASE, study_id=study_id)
+    )
     assert lease is not None
     parameters = guide.draw(seed=0, ticket=lease.number)
     trial_id = store.run(lambda c: tickets.begin(c, lease, parameters, guide.distributions))
@@ -280,7 +283,7 @@ def _register(settings: Settings, trials: int, finished: int = FINISHED) -> str:
     definition = _definition(settings, trials + 16)
     study_id = store.run(
         lambda c: studies.register(
-            c, definition, data_fingerprint="none", validation_items=100, code_version="benchmark"
+            c, definition, data_fingerprint="none", validation_items=100, code_version="0.1.0"
         )
     )
     store.close()

@@ -121,7 +121,14 @@ def train_ours(split: CachedSplit, size: int, folder: Path) -> Turn:
         objective="accuracy",
         seed=0,
     )
-    epochs = train(recipe, data, device=CPU, checkpoints=Checkpoints(folder / "run", 1), on_step=lambda: None)
+    epochs = train(
+        recipe,
+        data,
+        device=CPU,
+        checkpoints=Checkpoints(folder / "run", 1),
+        on_begin=lambda epochs: None,
+        on_step=lambda: None,
+    )
     return lambda: next(epochs).samples_per_second
 
 

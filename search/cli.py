@@ -53,8 +53,10 @@ def _parser() -> argparse.ArgumentParser:
 
     worker = _add(group, "worker", "serve every open study of the store, or one")
     worker.add_argument("--study", help="serve this study alone, and end when it is done")
-    worker.add_argument("--slot", type=_count, default=0, help="number of the GPU to train on, from 0")
-    worker.add_argument("--threads", type=_count, default=0, help="CPU threads; 0 is every core")
+    worker.add_argument("--slot", type=_count, help="train on this slot, from 0; by default on a free one")
+    worker.add_argument(
+        "--threads", type=_count, default=0, help="CPU threads; 0 is the slot's share of the cores"
+    )
     worker.add_argument("--owned", action="store_true", help=argparse.SUPPRESS)
 
     _add_json(_add(group, "list", "list every study in the store", "list_studies"))

@@ -1,7 +1,7 @@
 """What each command does: calls one function of a room, and prints."""
 
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import make_url
@@ -15,7 +15,7 @@ from search.store.connection import open_store, store_url
 from search.store.studies import StudyRow, StudyState
 from search.study import StudyDefinition, load_study, preset_names
 from search.training.survey import survey
-from search.worker import data, slot
+from search.worker import data, service, slots
 
 SURVEY_SIZE = 64  # pixels; only duplicates depend on it
 
@@ -39,8 +39,10 @@ def check(arguments: Namespace, settings: Settings) -> int:
 
 
 def worker(arguments: Namespace, settings: Settings) -> int:
-    threads = arguments.threads or slot.cpu_cores()
-    slot.work(settings, study=arguments.study, slot=arguments.slot, threads=threads, owned=arguments.owned)
+    slot = None if arguments.slot is None else slots.numbered_slot(settings, arguments.slot)
+    if slot is not None and arguments.threads:
+        slot = replace(slot, threads=arguments.threads)
+    service.run(settings, study=arguments.study, slot=slot, owned=arguments.owned)
     return 0
 
 
@@ -96,7 +98,7 @@ def dashboard(arguments: Namespace, settings: Settings) -> int:
 
 
 def data_check(arguments: Namespace, settings: Settings) -> int:
-    splits = data.load_splits(arguments.dataset, arguments.root, {}, settings)
+    splits = data.load_splits(arguments.dataset, arguments.root, {}, settings.data)
     found = survey(splits, SURVEY_SIZE)
     if arguments.json:
         console.show_json(asdict(found))

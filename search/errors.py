@@ -48,6 +48,16 @@ class StudyNotFound(SearchError):
     """The store holds no study of that name."""
 
 
+class OldVersion(SearchError):
+    """A newer version of the service has registered the study, whose results an older one might spoil."""
+
+    def __init__(self, study: str, *, registered: str, own: str) -> None:
+        super().__init__(
+            f"study {study!r} was registered by search {registered}, and this is {own}: upgrade here, with "
+            f"`pip install --upgrade affect-search>={registered}` or the newer image."
+        )
+
+
 class DatasetError(SearchError):
     """A data set's folder is missing, incomplete, or holds too many unreadable files."""
 
@@ -72,8 +82,34 @@ class StoreUnreachable(StoreError):
     """No server answers where the store should be."""
 
 
+class StoreOutage(StoreError):
+    """The database was there, and has been out of reach for longer than a worker waits.
+
+    The exit code is EX_TEMPFAIL of sysexits.h: start me again later.
+    """
+
+    exit_code = 75
+
+
 class WorkerError(SearchError):
     """A worker ended before its study did; the message ends with its last words and names its log."""
+
+
+class WorkerUnfit(WorkerError):
+    """This machine can't go on training, though others may: its disk is full, or its GPU is gone.
+
+    The exit code is EX_TEMPFAIL of sysexits.h: start me again later.
+    """
+
+    exit_code = 75
+
+
+class SlotError(SearchError):
+    """The folder in which workers lock their slots can't be used."""
+
+
+class CheckpointError(SearchError):
+    """Checkpoints could not be written several times in a row; the message says where and why."""
 
 
 class Diverged(SearchError):

@@ -20,7 +20,7 @@ from search.store import studies
 from search.store.connection import Store, open_store
 from search.store.studies import StudyRow, TrialRecord
 from search.study import StudyDefinition
-from search.worker import data, slot
+from search.worker import data, service, slots
 
 LOOK_SECONDS = 1.0  # between looks at the store
 LINE_SECONDS = 10.0  # between lines where standard output is no terminal
@@ -31,7 +31,7 @@ INTERRUPTED = 130  # exit code of a command that was stopped by Ctrl-C
 def launch(definition: StudyDefinition, settings: Settings, *, workers: int | None) -> int:
     """Registers the study, or finds it, trains what is left of it, and returns the exit code.
 
-    workers: processes to train with; None is one for each GPU, or a few on a CPU; 0 only registers.
+    workers: processes to train with; None is what the settings say, or one for each slot; 0 only registers.
 
     Raises WorkerError where a worker ended before the study did.
     """
@@ -49,10 +49,13 @@ def launch(definition: StudyDefinition, settings: Settings, *, workers: int | No
     )
     row = store.run(lambda connection: studies.find_by_id(connection, study_id))
     print(f"study {row.name}: {row.tickets} trials, {row.finished} of them done")
+    if workers is None:
+        workers = settings.launch_workers
     if workers == 0:
+        print(f"registered; any `search worker` trains it, and `search status {row.name}` shows how it goes")
         return 0
     store.run(lambda connection: studies.set_state(connection, row, "open"))
-    was_stopped = not row.is_done and _train(store, settings, row, workers or slot.default_workers())
+    was_stopped = not row.is_done and _train(store, settings, row, workers or len(slots.all_slots(settings)))
     row = store.run(lambda connection: studies.find_by_id(connection, study_id))
     console.show(console.status_table(row, store.run(lambda connection: studies.records(connection, row))))
     print(f"figures: {settings.results}/{row.name}/figures")
@@ -83,12 +86,12 @@ class _Look:
 
 def _train(store: Store, settings: Settings, row: StudyRow, workers: int) -> bool:
     """Trains until the workers have ended; whether they were told to stop."""
-    processes = slot.start(settings, row.name, workers=workers)
+    processes = service.start(settings, row.name, workers=workers)
     with _passing_on_signals(processes) as told:
         _watch(store, row, processes)
     failed = [i for i, process in enumerate(processes) if process.returncode]
     if failed and not told:
-        log = slot.log_file(settings, row.name, failed[0])
+        log = service.log_file(settings, row.name, failed[0])
         raise WorkerError(
             f"worker {failed[0]} ended early: {log.read_text().strip().splitlines()[-1]} (log: {log})"
         )
@@ -161,5 +164,5 @@ def _passing_on_signals(processes: list[subprocess.Popen[bytes]]) -> Iterator[li
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
 
-    with slot.stop_signals_to(handle):
+    with service.stop_signals_to(handle):
         yield told

@@ -10,7 +10,8 @@ from platformdirs import user_data_path
 
 from search.errors import SettingsError
 
-SECRETS = ("SEARCH_STORE",)  # variables whose value may hold a password
+# Variables whose value may be, or hold, a password; a training process gets none of them.
+SECRETS = ("SEARCH_STORE", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 @dataclass(frozen=True)

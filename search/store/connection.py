@@ -1,8 +1,9 @@
 """One connection pool, and one way to run SQL that survives a lost connection."""
 
-import math
+import logging
 import time
 from collections.abc import Callable
+from threading import Event
 from typing import Any, TypeVar
 
 import psycopg2
@@ -21,19 +22,23 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from search.errors import StoreError, StoreUnreachable
+from search.errors import StoreError, StoreOutage, StoreUnreachable
 from search.settings import Settings
 from search.store import embedded, schema
+from search.store.patience import PatientConnection
 from search.store.storage import PostgresStorage
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 REVIVAL_SECONDS = 30.0  # how long an embedded server may take to be found dead and be started again
 OUTAGE_SECONDS = 600.0  # how long a database may be gone before a worker gives up
+LEAVING_SECONDS = 20.0  # the same, once it was told to leave
 
 # Only database time decides anything, so every session speaks UTC; a call that hangs ends within seconds.
 _SESSION = (
-    "-c timezone=UTC -c statement_timeout=60s -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s"
+    "-c timezone=UTC -c statement_timeout=20s -c lock_timeout=15s -c idle_in_transaction_session_timeout=60s"
 )
 _ENGINE: dict[str, Any] = {
     "pool_size": 1,
@@ -42,7 +47,7 @@ _ENGINE: dict[str, Any] = {
     "connect_args": {
         "options": _SESSION,
         "application_name": "search",
-        "connect_timeout": 5,
+        "connection_factory": PatientConnection,
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
@@ -55,14 +60,19 @@ class Store:
     """An open store: `run` for a transaction, `run_statement` for a single statement, `storage` for Optuna.
 
     revive: called while the server can't be reached, to start it again where that is ours to do.
+    leaving: once it is set, an outage is waited for only briefly.
     """
 
-    def __init__(self, url: str, revive: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self, url: str, *, revive: Callable[[], object] = lambda: None, leaving: Event | None = None
+    ) -> None:
         self._revive = revive
+        self._leaving = leaving or Event()
         self.storage = PostgresStorage(optuna_url(url), engine_kwargs=_ENGINE, skip_table_creation=True)
         self._transactions = self.storage.engine
         self._statements = self.storage.engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._outage_at = -math.inf
+        self._in_touch_since = time.monotonic()
+        self.errors = 0  # calls that found the database out of reach
 
     def run(self, work: Callable[[Connection], T]) -> T:
         """The result of `work` in one transaction, run again when the connection is lost."""
@@ -75,12 +85,13 @@ class Store:
     def retrying(self, call: Callable[[], T]) -> T:
         """The result of `call`, run again while the database can't be reached, for up to ten minutes.
 
-        Raises StoreError after that.
+        Raises StoreOutage after that.
         """
+        started = time.monotonic()
         attempts = Retrying(
             retry=retry_if_exception(is_lost_connection),
             wait=wait_random_exponential(multiplier=0.1, max=5.0),
-            stop=stop_after_delay(OUTAGE_SECONDS),
+            stop=self._has_waited_enough,
             before_sleep=self._note_outage,
             reraise=True,
         )
@@ -88,20 +99,26 @@ class Store:
             return attempts(call)
         except (SQLAlchemyError, StorageInternalError) as error:
             if is_lost_connection(error):
-                raise StoreError(
-                    f"the database has been out of reach for {OUTAGE_SECONDS:g} s: {error}"
-                ) from error
+                seconds = time.monotonic() - started
+                raise StoreOutage(f"the database has been out of reach for {seconds:.0f} s: {error}") from error
             raise
 
-    def seconds_since_outage(self) -> float:
-        """How long ago this process last failed to reach the database; infinite where it never did."""
-        return time.monotonic() - self._outage_at
+    def seconds_in_touch(self) -> float:
+        """For how long the database has answered this process without a failure."""
+        return time.monotonic() - self._in_touch_since
 
     def close(self) -> None:
         self.storage.engine.dispose()
 
-    def _note_outage(self, _: RetryCallState) -> None:
-        self._outage_at = time.monotonic()
+    def _has_waited_enough(self, state: RetryCallState) -> bool:
+        limit = LEAVING_SECONDS if self._leaving.is_set() else OUTAGE_SECONDS
+        return (state.seconds_since_start or 0.0) > limit
+
+    def _note_outage(self, state: RetryCallState) -> None:
+        self._in_touch_since = time.monotonic()
+        self.errors += 1
+        if state.attempt_number == 1:
+            log.warning("the database can't be reached; trying again for up to %g s", OUTAGE_SECONDS)
         self._revive()
 
     @staticmethod
@@ -110,8 +127,10 @@ class Store:
             return work(connection)
 
 
-def open_store(settings: Settings) -> Store:
+def open_store(settings: Settings, *, leaving: Event | None = None) -> Store:
     """The store that the settings name, or the embedded one; an empty database gets its tables.
+
+    leaving: as for `Store`.
 
     Raises StoreError when it can't be reached or its schema is of another version.
     """
@@ -119,7 +138,7 @@ def open_store(settings: Settings) -> Store:
     def open_now() -> Store:
         url = store_url(settings)
         schema.create_if_empty(url)
-        return Store(url, revive=lambda: store_url(settings))
+        return Store(url, revive=lambda: store_url(settings), leaving=leaving)
 
     # An embedded server that was killed a moment ago still looks alive; soon it is found dead, and started.
     patience = stop_after_attempt(1) if settings.store else stop_after_delay(REVIVAL_SECONDS)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, NullPool, create_engine, inspect, text
 from sqlalchemy.exc import OperationalError
 
 from search.errors import StoreError, StoreUnreachable
+from search.store.patience import PatientConnection
 
 VERSION_TABLE = "search_schema_version"
 
@@ -48,7 +49,8 @@ def versions(url: str) -> tuple[str | None, str]:
     head = ScriptDirectory.from_config(_configuration()).get_current_head()
     assert head is not None
     try:
-        with create_engine(url, poolclass=NullPool).connect() as connection:
+        patient = {"connection_factory": PatientConnection}
+        with create_engine(url, poolclass=NullPool, connect_args=patient).connect() as connection:
             return _installed(connection), head
     except OperationalError as error:
         raise StoreUnreachable(f"the store can't be reached: {error.orig}") from error

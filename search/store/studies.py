@@ -1,6 +1,7 @@
 """Studies: the registered definition, its tickets, and what has become of them."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -11,9 +12,10 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from packaging.version import Version
 from sqlalchemy import Connection, text
 
-from search.errors import StudyConflict, StudyNotFound
+from search.errors import OldVersion, StudyConflict, StudyNotFound
 from search.store import tickets
 from search.store.trials import Parameters
 from search.study.definition import StudyDefinition
@@ -27,6 +29,7 @@ class StudyRow:
     """A registered study.
 
     state: open studies give work; paused ones may be resumed; stopped ones are over.
+    code_version: the newest version that registered it; older workers are given none of it.
     validation_items: labelled images that the objective is measured on.
     counts: tickets by state (waiting, running, complete, pruned, failed).
     epochs: epochs trained so far, by all workers.
@@ -39,6 +42,7 @@ class StudyRow:
     definition: StudyDefinition
     data_fingerprint: str
     validation_items: int
+    code_version: str
     created_at: datetime
     counts: dict[str, int]
     epochs: int
@@ -69,6 +73,16 @@ class StudyRow:
 
 
 @dataclass(frozen=True)
+class Retry:
+    """An attempt that did not end its trial: it was lost, or its worker had to leave."""
+
+    attempt: int
+    worker: str
+    outcome: str
+    reason: str | None
+
+
+@dataclass(frozen=True)
 class TrialRecord:
     """One ticket and what is known of its trial.
 
@@ -77,6 +91,8 @@ class TrialRecord:
     epochs: every metric of each epoch, by its number from 1.
     curve: the objective of each epoch.
     seconds: what those epochs took, summed.
+    retries: the attempts before the last that did not end it, in order.
+    progress_at: its last training step that the store knows of.
     """
 
     ticket: int
@@ -92,7 +108,9 @@ class TrialRecord:
     worker: str | None
     reason: str | None
     started_at: datetime | None
+    progress_at: datetime | None
     finished_at: datetime | None
+    retries: list[Retry]
 
 
 _REGISTER = text(
@@ -125,7 +143,7 @@ _INSERT = text(
 _STUDIES = text(
     """
     SELECT s.study_id, s.name, s.state, s.priority, s.definition, s.data_fingerprint, s.validation_items,
-           s.created_at,
+           s.code_version, s.created_at,
            coalesce(t.counts, '{}') AS counts, coalesce(e.epochs, 0) AS epochs, coalesce(e.seconds, 0) AS seconds
     FROM search_studies s
     LEFT JOIN LATERAL (
@@ -145,16 +163,31 @@ _TRIALS = text(
     """
     SELECT t.number AS ticket, t.state, t.attempt, o.number AS trial, coalesce(t.parameters, '{}') AS parameters,
            t.seed, v.value, coalesce(e.epochs, '{}') AS epochs, coalesce(e.metrics, '[]') AS metrics,
-           coalesce(e.seconds, 0) AS seconds, t.worker, t.reason, t.claimed_at AS started_at, t.finished_at
+           coalesce(e.seconds, 0) AS seconds, t.worker, t.reason, t.claimed_at AS started_at, t.progress_at,
+           t.finished_at, coalesce(a.retries, '[]') AS retries
     FROM search_tickets t
     LEFT JOIN trials o USING (trial_id)
     LEFT JOIN trial_values v USING (trial_id)
     LEFT JOIN LATERAL (
         SELECT array_agg(epoch ORDER BY epoch), json_agg(metrics ORDER BY epoch), sum(seconds)
         FROM search_epochs WHERE ticket_id = t.ticket_id) e(epochs, metrics, seconds) ON true
+    LEFT JOIN LATERAL (
+        SELECT json_agg(json_build_object('attempt', attempt, 'worker', worker, 'outcome', outcome,
+                                          'reason', reason) ORDER BY attempt)
+        FROM search_attempts
+        WHERE ticket_id = t.ticket_id AND outcome IN ('given back', 'lost')) a(retries) ON true
     WHERE t.study_id = :study_id
     ORDER BY t.number
     """
+)
+
+_NEWER = text(
+    f"""
+    SELECT name, code_version FROM search_studies s
+    WHERE state = 'open' AND ({tickets.NEWER})
+      AND EXISTS (SELECT FROM search_tickets t WHERE t.study_id = s.study_id AND t.state = 'waiting')
+    ORDER BY name
+    """  # noqa: S608 - the only text put in is a constant
 )
 
 
@@ -169,7 +202,7 @@ def register(
     """Creates the study with its tickets and returns its id, or finds it where it stands with this definition.
 
     Of several processes that register one name at once, one creates it. Raises StudyConflict where the name stands
-    for another definition or other data, showing the difference.
+    for another definition or other data, showing the difference; OldVersion where a newer version registered it.
     """
     attributes = {
         "question": json.dumps(definition.question),
@@ -187,7 +220,7 @@ def register(
         },
     ).scalar()
     if created is None:
-        return _existing(connection, definition, data_fingerprint)
+        return _existing(connection, definition, data_fingerprint, code_version)
     connection.execute(
         _INSERT,
         {
@@ -258,10 +291,24 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     return FloatDistribution(domain.low, domain.high, log=domain.log)
 
 
-def _existing(connection: Connection, definition: StudyDefinition, data_fingerprint: str) -> int:
+def refuse_old_version(study: StudyRow, code_version: str) -> None:
+    """Raises OldVersion where a newer version than `code_version` has registered the study."""
+    if Version(study.code_version) > Version(code_version):
+        raise OldVersion(study.name, registered=study.code_version, own=code_version)
+
+
+def newer_than(connection: Connection, release: Sequence[int]) -> list[tuple[str, str]]:
+    """Name and version of the studies with work to give that only a newer version may train."""
+    return [(row.name, row.code_version) for row in connection.execute(_NEWER, {"release": list(release)})]
+
+
+def _existing(
+    connection: Connection, definition: StudyDefinition, data_fingerprint: str, code_version: str
+) -> int:
     row = connection.execute(
         text(
-            "SELECT study_id, definition, definition_hash, data_fingerprint FROM search_studies WHERE name = :name"
+            "SELECT study_id, definition, definition_hash, data_fingerprint, code_version FROM search_studies "
+            "WHERE name = :name"
         ),
         {"name": definition.name},
     ).one_or_none()
@@ -279,9 +326,14 @@ def _existing(connection: Connection, definition: StudyDefinition, data_fingerpr
             f"the data of study {definition.name!r} has changed since it was registered; "
             f"its results would not be comparable. {advice}"
         )
+    if Version(row.code_version) > Version(code_version):
+        raise OldVersion(definition.name, registered=row.code_version, own=code_version)
     connection.execute(
-        text("UPDATE search_studies SET definition = :definition WHERE study_id = :study_id"),
-        {"definition": definition.canonical_json(), "study_id": row.study_id},
+        text(
+            "UPDATE search_studies SET definition = :definition, code_version = :code_version "
+            "WHERE study_id = :study_id"
+        ),
+        {"definition": definition.canonical_json(), "code_version": code_version, "study_id": row.study_id},
     )
     return int(row.study_id)
 
@@ -298,4 +350,5 @@ def _study_row(row: Any) -> StudyRow:
 def _trial_record(row: dict[str, Any], objective: str) -> TrialRecord:
     epochs = dict(zip(row["epochs"], row.pop("metrics"), strict=True))
     curve = {epoch: metrics[objective] for epoch, metrics in epochs.items()}
-    return TrialRecord(**{**row, "epochs": epochs, "curve": curve})
+    retries = [Retry(**retry) for retry in row["retries"]]
+    return TrialRecord(**{**row, "epochs": epochs, "curve": curve, "retries": retries})

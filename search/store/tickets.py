@@ -9,6 +9,7 @@ The laws:
 - Every function may be run again after a lost acknowledgement and then changes nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,12 +22,16 @@ MAX_LOSSES = 3  # how often a ticket may lose its worker before it fails for goo
 
 Ending = Literal["complete", "pruned", "failed"]
 
+# Whether a study was registered by a newer version than the release, an array of numbers such as {0,1,0}.
+NEWER = "string_to_array(substring(s.code_version from '^[0-9.]*[0-9]'), '.')::int[] > CAST(:release AS int[])"
+
 
 @dataclass(frozen=True)
 class Lease:
     """A claimed ticket: what to do, and the attempt that every write about it must name.
 
     parameters: fixed by the design or drawn by an earlier attempt; None where the sampler is still to draw them.
+    epochs: how many epochs earlier attempts have reported.
     """
 
     ticket_id: int
@@ -36,6 +41,7 @@ class Lease:
     parameters: Parameters | None
     seed: int
     worker: str
+    epochs: int
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,14 @@ class Lost:
     state: str
 
 
-# The studies that have work to give, most urgent first. One whose budget of epochs or hours is spent has none.
+# The studies that have work to give, most urgent first. One whose budget of epochs or hours is spent has none, and
+# what a newer version has registered is not for an older one.
 _CLAIMABLE_STUDIES = text(
-    """
+    f"""
     SELECT s.study_id FROM search_studies s
     WHERE s.state = 'open' AND (:study_id IS NULL OR s.study_id = :study_id)
+      AND NOT s.study_id = ANY(:refused)
+      AND ({NEWER}) IS NOT TRUE
       AND EXISTS (SELECT FROM search_tickets t WHERE t.study_id = s.study_id AND t.state = 'waiting')
       AND (s.epoch_budget IS NULL OR s.epoch_budget >
            (SELECT count(*) FROM search_epochs JOIN search_tickets t USING (ticket_id)
@@ -60,26 +69,34 @@ _CLAIMABLE_STUDIES = text(
            (SELECT sum(seconds) FROM search_epochs JOIN search_tickets t USING (ticket_id)
             WHERE t.study_id = s.study_id), 0))
     ORDER BY s.priority DESC, s.created_at
-    """
+    """  # noqa: S608 - the only text put in is a constant
 )
 
+_LEASE = """
+    c.ticket_id, c.attempt, c.study_id, c.number, c.parameters, c.seed, c.worker,
+    (SELECT count(*) FROM search_epochs e WHERE e.ticket_id = c.ticket_id) AS epochs
+    """
+
 _CLAIM = text(
-    """
-    UPDATE search_tickets SET
-        state = 'running', attempt = attempt + 1, claim = :claim, worker = :worker, trial_id = NULL, epoch = NULL,
-        claimed_at = coalesce(claimed_at, now()), lease_expires_at = now() + :lease * interval '1 second'
-    WHERE ticket_id = (
-        SELECT ticket_id FROM search_tickets WHERE study_id = :study_id AND state = 'waiting'
-        ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED)
-    RETURNING ticket_id, attempt, study_id, number, parameters, seed, worker
-    """
+    f"""
+    WITH c AS (
+        UPDATE search_tickets SET
+            state = 'running', attempt = attempt + 1, claim = :claim, worker = :worker, trial_id = NULL,
+            epoch = NULL, claimed_at = coalesce(claimed_at, now()), progress_at = now(),
+            lease_expires_at = now() + :lease * interval '1 second'
+        WHERE ticket_id = (
+            SELECT ticket_id FROM search_tickets WHERE study_id = :study_id AND state = 'waiting'
+            ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED)
+        RETURNING *
+    ), attempts AS (
+        INSERT INTO search_attempts (ticket_id, attempt, worker) SELECT ticket_id, attempt, worker FROM c
+    )
+    SELECT {_LEASE} FROM c
+    """  # noqa: S608 - the only text put in is a constant
 )
 
 _CLAIMED_ALREADY = text(
-    """
-    SELECT ticket_id, attempt, study_id, number, parameters, seed, worker
-    FROM search_tickets WHERE claim = :claim AND state = 'running'
-    """
+    f"SELECT {_LEASE} FROM search_tickets c WHERE claim = :claim AND state = 'running'"  # noqa: S608 - as above
 )
 
 _LOCK = text(
@@ -91,16 +108,22 @@ _LOCK = text(
 
 _RENEW = text(
     """
-    UPDATE search_tickets SET lease_expires_at = now() + :lease * interval '1 second'
+    UPDATE search_tickets SET lease_expires_at = now() + :lease * interval '1 second',
+        progress_at = greatest(progress_at, now() - :silent * interval '1 second')
     WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running'
     """
+)
+
+_RESUMED = text(
+    "UPDATE search_attempts SET resumed_from = :epochs WHERE ticket_id = :ticket_id AND attempt = :attempt"
 )
 
 # One statement renews the lease, stores the epoch and reports the objective: all of it, or, fenced off, nothing.
 _REPORT = text(
     """
     WITH lease AS (
-        UPDATE search_tickets SET epoch = :epoch, lease_expires_at = now() + :lease * interval '1 second'
+        UPDATE search_tickets SET epoch = :epoch, progress_at = now(),
+            lease_expires_at = now() + :lease * interval '1 second'
         WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running'
         RETURNING ticket_id, study_id, trial_id
     ), stored AS (
@@ -117,12 +140,22 @@ _REPORT = text(
     """
 )
 
+# Epochs that an earlier attempt reported and the one that ended the trial did not come to are no part of it.
 _SETTLE = text(
     """
-    UPDATE search_tickets SET state = :state, reason = :reason, lease_expires_at = NULL,
-        finished_at = CASE WHEN :state = 'waiting' THEN NULL ELSE now() END
-    WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running'
-    RETURNING trial_id
+    WITH settled AS (
+        UPDATE search_tickets SET state = :state, reason = :reason, lease_expires_at = NULL,
+            finished_at = CASE WHEN :state = 'waiting' THEN NULL ELSE now() END
+        WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running'
+        RETURNING ticket_id, attempt, trial_id, epoch
+    ), attempts AS (
+        UPDATE search_attempts a SET ended_at = now(), outcome = :outcome, reason = :reason
+        FROM settled s WHERE a.ticket_id = s.ticket_id AND a.attempt = s.attempt
+    ), superseded AS (
+        DELETE FROM search_epochs e USING settled s
+        WHERE :state IN ('complete', 'pruned') AND e.ticket_id = s.ticket_id AND e.epoch > coalesce(s.epoch, 0)
+    )
+    SELECT trial_id FROM settled
     """
 )
 
@@ -132,19 +165,25 @@ _SETTLED_ALREADY = text(
     "SELECT FROM search_tickets WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = :state"
 )
 
-# While the server has been up for less than a lease, every lease looks expired though its worker may live.
+# While the server has been up for a short time only, every lease looks expired though its worker may live.
 _REAP = text(
     """
-    UPDATE search_tickets SET
-        state = CASE WHEN losses >= :max_losses THEN 'failed' ELSE 'waiting' END,
-        finished_at = CASE WHEN losses >= :max_losses THEN now() END,
-        losses = losses + 1, lease_expires_at = NULL,
-        reason = format('worker %s fell silent in attempt %s', worker, attempt)
-    WHERE ticket_id IN (
-        SELECT ticket_id FROM search_tickets
-        WHERE state = 'running' AND lease_expires_at < now() FOR UPDATE SKIP LOCKED)
-      AND now() > pg_postmaster_start_time() + :lease * interval '1 second'
-    RETURNING ticket_id, worker, state, reason, trial_id
+    WITH lost AS (
+        UPDATE search_tickets SET
+            state = CASE WHEN losses >= :max_losses THEN 'failed' ELSE 'waiting' END,
+            finished_at = CASE WHEN losses >= :max_losses THEN now() END,
+            losses = losses + 1, lease_expires_at = NULL,
+            reason = format('worker %s fell silent in attempt %s', worker, attempt)
+        WHERE ticket_id IN (
+            SELECT ticket_id FROM search_tickets
+            WHERE state = 'running' AND lease_expires_at < now() FOR UPDATE SKIP LOCKED)
+          AND now() > pg_postmaster_start_time() + :patience * interval '1 second'
+        RETURNING ticket_id, attempt, worker, state, reason, trial_id
+    ), attempts AS (
+        UPDATE search_attempts a SET ended_at = now(), outcome = 'lost', reason = l.reason
+        FROM lost l WHERE a.ticket_id = l.ticket_id AND a.attempt = l.attempt
+    )
+    SELECT * FROM lost
     """
 )
 
@@ -164,17 +203,27 @@ def file(connection: Connection, study_id: int, work: list[Parameters | None], *
 
 
 def claim(
-    connection: Connection, *, worker: str, claim: str, lease: float, study_id: int | None = None
+    connection: Connection,
+    *,
+    worker: str,
+    claim: str,
+    lease: float,
+    release: Sequence[int],
+    study_id: int | None = None,
+    refused: Sequence[int] = (),
 ) -> Lease | None:
     """Takes the next waiting ticket, of one study or of any; None where there is none.
 
     claim: a text of the caller's that no other claim ever has; running again with it finds the same ticket.
     lease: seconds that the worker may be silent.
+    release: the worker's version as numbers, such as (0, 1, 0); it is given nothing that a newer one registered.
+    refused: ids of studies that this worker can't serve.
     """
     taken = connection.execute(_CLAIMED_ALREADY, {"claim": claim}).one_or_none()
     if taken:
         return Lease(**taken._mapping)
-    for study in connection.execute(_CLAIMABLE_STUDIES, {"study_id": study_id}).scalars().all():
+    wanted = {"study_id": study_id, "refused": list(refused), "release": list(release)}
+    for study in connection.execute(_CLAIMABLE_STUDIES, wanted).scalars().all():
         values = {"study_id": study, "claim": claim, "worker": worker, "lease": lease}
         taken = connection.execute(_CLAIM, values).one_or_none()
         if taken:
@@ -204,9 +253,17 @@ def begin(connection: Connection, lease: Lease, parameters: Parameters, kinds: t
     return trial_id
 
 
-def renew(connection: Connection, lease: Lease, *, seconds: float) -> bool:
-    """Prolongs the lease; False where it was lost."""
-    return connection.execute(_RENEW, _fence(lease) | {"lease": seconds}).rowcount == 1
+def renew(connection: Connection, lease: Lease, *, seconds: float, silent: float) -> bool:
+    """Prolongs the lease; False where it was lost.
+
+    silent: seconds since the last training step, which is what people are shown.
+    """
+    return connection.execute(_RENEW, _fence(lease) | {"lease": seconds, "silent": silent}).rowcount == 1
+
+
+def resumed(connection: Connection, lease: Lease, *, epochs: int) -> None:
+    """Notes how many whole epochs the attempt took over from earlier ones."""
+    connection.execute(_RESUMED, _fence(lease) | {"epochs": epochs})
 
 
 def report(
@@ -252,12 +309,12 @@ def finish(
     reason: why it was pruned or failed, for people.
     notes: small facts for the trial's user attributes.
     """
-    return _settle(connection, lease, state, value, reason, notes or {})
+    return _settle(connection, lease, state, state, value, reason, notes or {})
 
 
 def give_back(connection: Connection, lease: Lease, reason: str) -> bool:
     """Makes the ticket wait again, uncounted as a loss; False where the lease was lost."""
-    return _settle(connection, lease, "waiting", None, reason, {})
+    return _settle(connection, lease, "waiting", "given back", None, reason, {})
 
 
 def lose(connection: Connection, lease: Lease, reason: str) -> bool:
@@ -270,12 +327,15 @@ def lose(connection: Connection, lease: Lease, reason: str) -> bool:
         _fence(lease),
     ).scalar()
     state = "waiting" if losses is None or losses <= MAX_LOSSES else "failed"
-    return _settle(connection, lease, state, None, reason, {})
+    return _settle(connection, lease, state, "lost", None, reason, {})
 
 
-def reap(connection: Connection, *, lease: float) -> list[Lost]:
-    """Takes back every ticket whose lease ran out, closing the dead attempts' trials."""
-    rows = connection.execute(_REAP, {"lease": lease, "max_losses": MAX_LOSSES}).all()
+def reap(connection: Connection, *, patience: float) -> list[Lost]:
+    """Takes back every ticket whose lease ran out, closing the dead attempts' trials.
+
+    patience: seconds that the server must have been up, within which living workers renew their leases.
+    """
+    rows = connection.execute(_REAP, {"patience": patience, "max_losses": MAX_LOSSES}).all()
     for row in rows:
         if row.trial_id is not None:
             trials.close(connection, row.trial_id, "FAIL", None, {"reason": row.reason})
@@ -286,12 +346,13 @@ def _settle(
     connection: Connection,
     lease: Lease,
     state: str,
+    outcome: str,
     value: float | None,
     reason: str | None,
     notes: dict[str, Any],
 ) -> bool:
     fence = _fence(lease) | {"state": state}
-    row = connection.execute(_SETTLE, fence | {"reason": reason}).one_or_none()
+    row = connection.execute(_SETTLE, fence | {"outcome": outcome, "reason": reason}).one_or_none()
     if row is None:
         return connection.execute(_SETTLED_ALREADY, fence).one_or_none() is not None
     connection.execute(_COUNT_ENDED, {"study_id": lease.study_id})

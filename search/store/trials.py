@@ -22,6 +22,10 @@ _CREATE = text(
     """
 )
 
+_LEAVE_RUNGS = text(
+    "DELETE FROM trial_system_attributes WHERE trial_id = :trial_id AND starts_with(key, 'completed_rung_')"
+)
+
 
 def create(
     connection: Connection,
@@ -55,8 +59,13 @@ def create(
 def close(
     connection: Connection, trial_id: int, state: str, value: float | None, user_attributes: dict[str, Any]
 ) -> None:
-    """Ends a running trial: COMPLETE, PRUNED or FAIL, with its objective where there is one."""
+    """Ends a running trial: COMPLETE, PRUNED or FAIL, with its objective where there is one.
+
+    A failed one leaves the rungs of successive halving, where its next attempt would compete against it.
+    """
     _set_user_attributes(connection, trial_id, user_attributes)
+    if state == "FAIL":
+        connection.execute(_LEAVE_RUNGS, {"trial_id": trial_id})
     if value is not None:
         connection.execute(
             text(

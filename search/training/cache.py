@@ -5,6 +5,7 @@ ids, groups, targets), and `manifest.json`. It is filled aside and renamed, so i
 """
 
 import json
+import shutil
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def prepare(
 
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with alone(cache / f".{folder.name}.lock"):
+        with alone(_lock(folder)):
             if not folder.exists():
                 with filled_aside(folder) as aside:
                     counts, unreadable = fill(aside, splits, image_size, carved, bad_share, progress)
@@ -171,6 +172,21 @@ def open_prepared(folder: Path) -> Prepared:
         validation=splits["validation"],
         test=splits.get("test"),
     )
+
+
+def discard_damaged(folder: Path) -> None:
+    """Takes a damaged cache folder away, unless another process has filled it anew meanwhile."""
+    with alone(_lock(folder)):
+        try:
+            open_prepared(folder)
+        except CacheError:
+            damaged = folder.rename(folder.parent / f".{folder.name}.damaged")
+            shutil.rmtree(damaged)
+
+
+def _lock(folder: Path) -> Path:
+    """The file that whoever fills the folder or takes it away holds locked."""
+    return folder.parent / f".{folder.name}.lock"
 
 
 def _open_split(folder: Path, name: str, manifest: Manifest) -> CachedSplit:

@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 
+from search.errors import CheckpointError
 from search.training.aside import sync
 
 KEPT = 2
+FAILURES = 3  # in a row, after which training on would be training for nothing
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +28,20 @@ class Checkpoints:
     def __init__(self, folder: Path, attempt: int) -> None:
         self.folder = folder
         self._attempt = attempt
+        self._failures = 0
+
+    def try_to_save(self, epoch: int, state: Mapping[str, Any]) -> None:
+        """As `save`, but a failure is only a warning, until it is the third in a row. Raises CheckpointError."""
+        try:
+            self.save(epoch, state)
+        except OSError as error:
+            self._failures += 1
+            what = f"the checkpoint of epoch {epoch} can't be saved in {self.folder} ({error.strerror or error})"
+            if self._failures == FAILURES:
+                raise CheckpointError(f"{what}, the third in a row: free some space there.") from error
+            _log.warning("%s; training goes on", what)
+        else:
+            self._failures = 0
 
     def save(self, epoch: int, state: Mapping[str, Any]) -> None:
         """Keep the state after `epoch`, and of the older ones only the newest.

@@ -44,25 +44,29 @@ def train(
     *,
     device: torch.device,
     checkpoints: Checkpoints,
+    on_begin: Callable[[int], None],
     on_step: Callable[[], None],
 ) -> Iterator[Epoch]:
     """Yield every epoch of the run, those of an interrupted one before from its checkpoint.
 
-    A checkpoint is saved before its epoch is yielded.
+    A checkpoint is saved before its epoch is yielded. Where that fails, as on a full disk, the run goes on with a
+    warning, until it has failed several times in a row.
 
+    on_begin: called once, with the number of epochs that come from a checkpoint.
     on_step: called after every training step and every validation batch; it may raise to abandon the run.
 
     Raises DatasetError if the training split is smaller than a batch or a split has no labels, CacheError if the
-    checkpoints are another run's, Diverged if a loss stops being finite.
+    checkpoints are another run's, Diverged if a loss stops being finite, CheckpointError if none can be saved.
     """
     keep_freed_memory()
     with deterministic(device):
         run = _Run(recipe, data, device, on_step)
         history = run.resume(checkpoints)
+        on_begin(len(history))
         yield from history
         for number in range(len(history) + 1, recipe.knobs.epochs + 1):
             history.append(run.epoch(number))
-            checkpoints.save(number, run.state(history))
+            checkpoints.try_to_save(number, run.state(history))
             yield history[-1]
 
 

@@ -1,26 +1,29 @@
 """One attempt at a ticket: the child trains it, every epoch is reported, and it ends in one of five ways.
 
-Complete, pruned, failed for good, given back (the worker was told to stop), or lost (the child died or hangs).
+Complete, pruned, failed for good, given back (the worker was told to stop, or can't train), or lost (the child
+died or hangs).
 """
 
 import logging
 import shutil
 import time
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-from search.settings import Settings
+from search.errors import DatasetError, WorkerUnfit
 from search.store import tickets
-from search.store.connection import Store
 from search.store.guidance import Guide
 from search.store.studies import StudyRow
 from search.store.tickets import Ending, Lease
 from search.training.epoch import Epoch
 from search.training.recipe import Recipe
-from search.worker.child_process import ChildDied, ChildProcess
-from search.worker.messages import Assignment, EpochDone, Failed, Finished
+from search.worker.child_process import ChildDied
+from search.worker.data import DataSource
+from search.worker.desk import Desk
+from search.worker.messages import Assignment, Begun, EpochDone, Failed, Finished
 
 TICK_SECONDS = 1.0
 
@@ -33,77 +36,82 @@ class Fenced(Exception):
 
 @dataclass(frozen=True)
 class ServedStudy:
-    """What a worker keeps of a study between trials: its row, its guide, and its data on this machine."""
+    """What a worker keeps of a study between trials: its row, its guide, and where its data are."""
 
     row: StudyRow
     guide: Guide
-    data: Path
+    data: DataSource
 
 
 class Attempt:
     """The attempt that `lease` names, with the recipe to train; the study's guide follows its trial."""
 
-    def __init__(
-        self,
-        store: Store,
-        settings: Settings,
-        child: ChildProcess,
-        study: ServedStudy,
-        lease: Lease,
-        recipe: Recipe,
-    ) -> None:
-        self._store = store
-        self._settings = settings
-        self._child = child
+    def __init__(self, desk: Desk, study: ServedStudy, lease: Lease, recipe: Recipe) -> None:
+        self._desk = desk
+        self._store = desk.store
+        self._settings = desk.settings
+        self._child = desk.child
         self._study = study
         self._lease = lease
         self._recipe = recipe
-        self._checkpoints = settings.home / "checkpoints" / study.row.name / str(lease.number)
+        self._checkpoints = _checkpoint_folder(desk, study.row, lease)
+        self._resumed_from = 0
         self._epochs: list[Epoch] = []
-        self._under_way = False
-        self._renewed_at = self._progress_at = time.monotonic()
+        self._renewed_at = time.monotonic()
 
     def follow(self, stopping: Event) -> Ending | None:
         """Trains to the end and says how it ended; None where the ticket waits again or another worker has it.
 
         stopping: set when the worker must leave.
+
+        Raises DatasetError where this machine lacks the study's data, WorkerUnfit where it can't train at all; the
+        ticket then waits for another worker.
         """
         try:
-            self._child.send(Assignment(self._recipe, self._study.data, self._checkpoints, self._lease.attempt))
+            self._child.expect_progress()
+            data, folder = self._study.data, self._checkpoints
+            self._child.send(Assignment(self._recipe, data, folder, self._lease.attempt))
             while not stopping.is_set():
                 ending = self._step()
                 if ending is not None:
-                    shutil.rmtree(self._checkpoints, ignore_errors=True)
+                    shutil.rmtree(folder, ignore_errors=True)
                     return ending
+            self._child.abandon()
+            self._give_back("the worker was stopped")
         except ChildDied as death:
-            reason = str(death)
-            log.warning("ticket %s: %s", self._lease.number, reason)
-            self._store.run(lambda connection: tickets.lose(connection, self._lease, reason))
-            return None
+            self._lose(str(death))
         except Fenced:
             log.warning("ticket %s was taken by another worker", self._lease.number)
             self._child.abandon()
-            return None
-        self._child.abandon()
-        self._store.run(lambda connection: tickets.give_back(connection, self._lease, "the worker was stopped"))
+            shutil.rmtree(folder / f"attempt-{self._lease.attempt}", ignore_errors=True)
         return None
 
     def _step(self) -> Ending | None:
         """Handles the child's next word, or its silence."""
         message = self._child.receive(min(TICK_SECONDS, self._settings.lease_seconds / 8))
-        if message is not None:
-            self._progress_at = time.monotonic()
-            if not self._under_way:
-                self._under_way = True
-                log.info("ticket %s: the first step is done", self._lease.number)
-        if isinstance(message, EpochDone):
+        self._desk.feel_well()
+        if isinstance(message, Begun):
+            self._begin(message.resumed_from)
+        elif isinstance(message, EpochDone):
             return self._report(message.epoch)
-        if isinstance(message, Finished):
+        elif isinstance(message, Finished):
             return self._complete()
-        if isinstance(message, Failed):
+        elif isinstance(message, Failed):
             return self._failed(message)
         self._stay_alive()
         return None
+
+    def _begin(self, resumed_from: int) -> None:
+        self._resumed_from = resumed_from
+        log.info("ticket %s: training begins after epoch %s", self._lease.number, resumed_from)
+        if resumed_from < self._lease.epochs:
+            log.warning(
+                "ticket %s: %s epochs of an earlier attempt are trained again, for their checkpoints can't be "
+                "reached from here. Set SEARCH_CHECKPOINTS to a place that every worker reaches.",
+                self._lease.number,
+                self._lease.epochs - resumed_from,
+            )
+        self._store.run_statement(lambda c: tickets.resumed(c, self._lease, epochs=resumed_from))
 
     def _report(self, epoch: Epoch) -> Ending | None:
         self._epochs.append(epoch)
@@ -129,8 +137,10 @@ class Attempt:
         return "pruned"
 
     def _should_prune(self, epoch: Epoch, ended: int) -> bool:
+        """The pruner is asked about every epoch, for it keeps count; an earlier attempt had its answer."""
         guide, value = self._study.guide, self._value(epoch)
-        return self._store.retrying(lambda: guide.should_prune(epoch=epoch.number, value=value, ended=ended))
+        pruned = self._store.retrying(lambda: guide.should_prune(epoch=epoch.number, value=value, ended=ended))
+        return pruned and epoch.number > self._resumed_from
 
     def _complete(self) -> Ending:
         """The trial's value is that of its best epoch on the validation split; the earliest of equals."""
@@ -140,12 +150,22 @@ class Attempt:
         return "complete"
 
     def _failed(self, failure: Failed) -> Ending:
-        if failure.kind != "diverged":
-            self._end("failed", None, failure.reason)
-            return "failed"
-        last = self._value(self._epochs[-1]) if self._epochs else None
-        self._end("pruned", last, failure.reason)
-        return "pruned"
+        if failure.kind == "data":
+            self._give_back(failure.reason)
+            raise DatasetError(failure.reason)
+        if failure.kind == "disk":
+            self._give_back(failure.reason)
+            raise WorkerUnfit(failure.reason)
+        if failure.kind == "device":
+            self._child.kill()  # what it holds of the GPU can't be used again
+            self._lose(failure.reason)
+            raise WorkerUnfit(failure.reason)
+        if failure.kind == "diverged":
+            last = self._value(self._epochs[-1]) if self._epochs else None
+            self._end("pruned", last, failure.reason)
+            return "pruned"
+        self._end("failed", None, failure.reason)
+        return "failed"
 
     def _end(
         self, state: Ending, value: float | None, reason: str | None, notes: dict[str, Any] | None = None
@@ -158,18 +178,32 @@ class Attempt:
         if not ended:
             raise Fenced
 
+    def _give_back(self, reason: str) -> None:
+        self._store.run(lambda connection: tickets.give_back(connection, self._lease, reason))
+
+    def _lose(self, reason: str) -> None:
+        log.warning("ticket %s: %s", self._lease.number, reason)
+        self._store.run(lambda connection: tickets.lose(connection, self._lease, reason))
+
     def _stay_alive(self) -> None:
-        now = time.monotonic()
-        silent = now - self._progress_at
+        silent = self._child.seconds_without_progress()
         if silent > self._settings.stall_seconds:
+            stacks = self._child.stacks()
             self._child.kill()
-            raise ChildDied(f"the training process made no progress for {silent:.0f} s and was killed")
-        if now - self._renewed_at < self._settings.lease_seconds / 4:
-            return
+            raise ChildDied(f"{stacks}the training process made no progress for {silent:.0f} s and was killed")
         seconds = self._settings.lease_seconds
-        if not self._store.run_statement(lambda c: tickets.renew(c, self._lease, seconds=seconds)):
+        if time.monotonic() - self._renewed_at < seconds / 4:
+            return
+        if not self._store.run_statement(lambda c: tickets.renew(c, self._lease, seconds=seconds, silent=silent)):
             raise Fenced
-        self._renewed_at = now
+        self._renewed_at = time.monotonic()
+        self._desk.reap()
 
     def _value(self, epoch: Epoch) -> float:
         return epoch.metrics[self._study.row.definition.objective]
+
+
+def _checkpoint_folder(desk: Desk, study: StudyRow, lease: Lease) -> Path:
+    """The folder of a ticket: of a study of that name with another definition or other data it is another one."""
+    identity = blake2b(f"{study.definition.hash} {study.data_fingerprint}".encode(), digest_size=6).hexdigest()
+    return desk.settings.home / "checkpoints" / f"{study.name}-{identity}" / str(lease.number)

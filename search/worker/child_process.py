@@ -1,14 +1,24 @@
 """The supervisor's end of its child: started ahead of need, reused from trial to trial, replaced after a kill."""
 
+import os
+import signal
+import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
 
+from search.settings import SECRETS
 from search.worker import child
 from search.worker.messages import Failed, Finished, FromChild, Stop, Stopped, ToChild
+from search.worker.slots import Slot
 
 STOP_SECONDS = 20.0  # how long a child may take to abandon its step
+STACK_SECONDS = 2.0  # how long it may take to tell where it hangs
 
 
 class ChildDied(Exception):
@@ -16,27 +26,30 @@ class ChildDied(Exception):
 
 
 class ChildProcess:
-    """A process that trains on one device.
+    """A process that trains on one slot."""
 
-    slot: counts from 0; the GPU of that number where there are any. threads: CPU threads it computes with.
-    """
-
-    def __init__(self, slot: int, threads: int) -> None:
+    def __init__(self, slot: Slot) -> None:
         self._slot = slot
-        self._threads = threads
+        self._context = get_context("spawn")
         self._process: BaseProcess | None = None
         self._pipe: Connection[ToChild, FromChild] | None = None
+        self._progress: Synchronized[float] = self._context.Value("d", lock=False)
+        self._folder = tempfile.TemporaryDirectory(prefix="search-child-")
+        self._stacks = Path(self._folder.name, "stacks")
 
     def start(self) -> None:
         """Starts the process unless it runs."""
         if self._process is not None and self._process.is_alive():
             return
-        context = get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(
-            target=child.main, args=(theirs, self._slot, self._threads), name="search-child", daemon=True
+        self._pipe, theirs = self._context.Pipe()
+        self._process = self._context.Process(
+            target=child.main,
+            args=(theirs, self._progress, self._stacks, self._slot.threads),
+            name="search-child",
+            daemon=True,
         )
-        self._process.start()
+        with _environment(self._slot.environment):
+            self._process.start()
         theirs.close()
 
     def send(self, message: ToChild) -> None:
@@ -56,6 +69,14 @@ class ChildProcess:
         except (EOFError, OSError) as error:
             raise self._died() from error
 
+    def seconds_without_progress(self) -> float:
+        """How long ago the child last made a training step, decoded images, or was given work."""
+        return time.monotonic() - self._progress.value
+
+    def expect_progress(self) -> None:
+        """Starts the clock of `seconds_without_progress` anew."""
+        self._progress.value = time.monotonic()
+
     def abandon(self) -> None:
         """Stops the assignment under way, by force where the child does not answer."""
         deadline = time.monotonic() + STOP_SECONDS
@@ -68,6 +89,16 @@ class ChildProcess:
             return
         self.kill()
 
+    def stacks(self) -> str:
+        """Where each thread of the child is, the one that hangs included; empty where the child can't tell."""
+        if self._process is None or self._process.pid is None:
+            return ""
+        os.kill(self._process.pid, child.STACKS)
+        deadline = time.monotonic() + STACK_SECONDS
+        while not (text := self._stacks.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return text
+
     def kill(self) -> None:
         """Ends the process at once."""
         if self._process is not None:
@@ -75,10 +106,35 @@ class ChildProcess:
             self._process.join()
             self._process = None
 
+    def close(self) -> None:
+        """Ends the process for good."""
+        self.kill()
+        self._folder.cleanup()
+
     def _died(self) -> ChildDied:
         assert self._process is not None
         self._process.join(STOP_SECONDS)
         code = self._process.exitcode
         self.kill()
-        how = f"was killed by signal {-code}" if code is not None and code < 0 else f"exited with code {code}"
-        return ChildDied(f"the training process {how}")
+        if code is not None and code < 0:
+            return ChildDied(f"the training process was killed by {signal.Signals(-code).name}")
+        return ChildDied(f"the training process exited with code {code}")
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """The environment that a child is to inherit: with the changes, and without secrets."""
+    before = {name: os.environ.get(name) for name in (*changes, *SECRETS)}
+    _set_environment(dict.fromkeys(SECRETS) | dict(changes))
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -1,4 +1,4 @@
-"""What the supervisor and its child say to each other; the only thing they share."""
+"""What the supervisor and its child say to each other; the only thing they share beside a clock of progress."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,14 +6,15 @@ from typing import Literal
 
 from search.training.epoch import Epoch
 from search.training.recipe import Recipe
+from search.worker.data import DataSource
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """To the child: train this. `data` is a prepared data set, `checkpoints` the folder of the ticket."""
+    """To the child: train this. `checkpoints` is the folder of the ticket on this machine."""
 
     recipe: Recipe
-    data: Path
+    data: DataSource
     checkpoints: Path
     attempt: int
 
@@ -24,8 +25,10 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """From the child, about once a second while it makes steps."""
+class Begun:
+    """From the child: data and model are there, and so many whole epochs of an earlier attempt."""
+
+    resumed_from: int
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,16 @@ class Stopped:
 class Failed:
     """From the child: the run can't go on.
 
-    diverged: a loss or metric stopped being finite. out_of_memory: this configuration does not fit. refused: the
-    recipe can't be trained, and the message says why. error: a bug, with its traceback.
+    Faults of the trial. diverged: a loss or metric stopped being finite. out_of_memory: this configuration does
+    not fit. refused: the recipe can't be trained, and the message says why. error: a bug, with its traceback.
+
+    Faults of this machine, at which another may do better. data: the data set is missing, or another one.
+    disk: checkpoints can't be written. device: the GPU does not answer.
     """
 
-    kind: Literal["diverged", "out_of_memory", "refused", "error"]
+    kind: Literal["diverged", "out_of_memory", "refused", "error", "data", "disk", "device"]
     reason: str
 
 
 ToChild = Assignment | Stop
-FromChild = Progress | EpochDone | Finished | Stopped | Failed
+FromChild = Begun | EpochDone | Finished | Stopped | Failed

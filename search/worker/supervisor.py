@@ -1,88 +1,94 @@
-"""The supervisor: one worker on one device, taking one ticket at a time."""
+"""The supervisor: one worker on one slot, taking one ticket at a time."""
 
 import logging
+import random
+import time
 import uuid
 from collections.abc import Callable
 from threading import Event
 
-from search.errors import SearchError
-from search.settings import Settings
+from packaging.version import Version
+
+from search import __version__
+from search.errors import DatasetError, SearchError
 from search.store import studies, tickets
-from search.store.connection import Store
 from search.store.guidance import Guide
 from search.store.studies import StudyRow
 from search.store.tickets import Lease
 from search.worker.attempt import Attempt, ServedStudy
-from search.worker.child_process import ChildProcess
-from search.worker.data import prepared_folder
+from search.worker.data import DataSource, cache_folder
+from search.worker.desk import Desk
 
-IDLE_SECONDS = 1.0  # between looks for work
+IDLE_SECONDS = 1.0  # between looks for work, give or take a half, so that a fleet does not look all at once
+SHOW_UP_SECONDS = 5.0  # between the rounds of an idle worker: it shows up, and takes back lost tickets
+
+RELEASE = Version(__version__).release
 
 log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """One worker on one device.
+    """One worker on one slot.
 
-    name: who the worker is, for people: host, process and device.
     only: the study to serve, returning when nothing of it is left to train; None serves every open study until
         told to stop.
+    stopping: set, by a signal handler too, to make `serve` give its ticket back and return.
     on_trial_end: called with the study after every finished trial.
     """
 
     def __init__(
-        self,
-        store: Store,
-        settings: Settings,
-        child: ChildProcess,
-        *,
-        name: str,
-        only: StudyRow | None,
-        on_trial_end: Callable[[StudyRow], None],
+        self, desk: Desk, *, only: StudyRow | None, stopping: Event, on_trial_end: Callable[[StudyRow], None]
     ) -> None:
-        self._store = store
-        self._settings = settings
-        self._child = child
-        self._name = name
+        self._desk = desk
+        self._store = desk.store
         self._only = only
+        self._stopping = stopping
         self._on_trial_end = on_trial_end
         self._studies: dict[int, ServedStudy] = {}
-        self._stopping = Event()
-
-    def stop(self) -> None:
-        """Makes `serve` give its ticket back and return. Safe to call from a signal handler."""
-        self._stopping.set()
+        self._refused: dict[int, str] = {}  # studies that can't be served here, and why
+        self._rounds_at = 0.0
 
     def serve(self) -> None:
-        """Claims and trains until there is nothing left to do, or until `stop`.
+        """Claims and trains until there is nothing left to do, or until told to stop.
 
-        Raises SearchError where this machine can't serve a study whose ticket it claimed, having given it back.
+        Raises SearchError where this machine can't serve the one study it is to serve, or can't train at all,
+        having given the ticket back.
         """
-        self._child.start()
+        self._desk.child.start()
         while not self._stopping.is_set():
-            self._reap()
+            self._make_rounds()
             lease = self._claim()
             if lease is not None:
                 self._train(lease)
             elif self._only is not None and not self._anyone_trains(self._only):
                 return
             else:
-                self._stopping.wait(IDLE_SECONDS)
+                self._stopping.wait(IDLE_SECONDS * random.uniform(0.5, 1.5))
 
-    def _reap(self) -> None:
-        lease = self._settings.lease_seconds
-        if self._store.seconds_since_outage() < 1.5 * lease:
-            return  # after an outage every lease looks expired, though its worker may live
-        for lost in self._store.run(lambda connection: tickets.reap(connection, lease=lease)):
-            log.warning("worker %s fell silent; its ticket is %s now", lost.worker, lost.state)
+    def _make_rounds(self) -> None:
+        self._desk.feel_well()
+        if time.monotonic() - self._rounds_at < min(SHOW_UP_SECONDS, self._desk.settings.lease_seconds / 4):
+            return
+        self._rounds_at = time.monotonic()
+        self._desk.reap()
+        self._desk.note = "; ".join([*self._refused.values(), *self._too_new()]) or None
+        self._desk.show_up()
+
+    def _too_new(self) -> list[str]:
+        newer = self._store.run_statement(lambda connection: studies.newer_than(connection, RELEASE))
+        return [f"study {name} needs search {needed}, this is {__version__}: upgrade" for name, needed in newer]
 
     def _claim(self) -> Lease | None:
         claim = uuid.uuid4().hex
-        study_id = self._only.study_id if self._only else None
-        seconds = self._settings.lease_seconds
         return self._store.run(
             lambda connection: tickets.claim(
-                connection, worker=self._name, claim=claim, lease=seconds, study_id=study_id
+                connection,
+                worker=self._desk.name,
+                claim=claim,
+                lease=self._desk.settings.lease_seconds,
+                release=RELEASE,
+                study_id=self._only.study_id if self._only else None,
+                refused=[*self._refused],
             )
         )
 
@@ -98,13 +104,20 @@ class Supervisor:
             reason = str(error)
             self._store.run(lambda connection: tickets.give_back(connection, lease, reason))
             raise
-        if attempt is not None and attempt.follow(self._stopping) is not None:
-            self._on_trial_end(study.row)
+        try:
+            if attempt is not None and attempt.follow(self._stopping) is not None:
+                self._on_trial_end(study.row)
+        except DatasetError as error:
+            if self._only is not None:
+                raise
+            self._refused[lease.study_id] = f"study {study.row.name}: {error}"
+            log.error("study %s can't be served here: %s", study.row.name, error)
 
     def _serve_study(self, study_id: int) -> ServedStudy:
         if study_id not in self._studies:
             row = self._store.run(lambda connection: studies.find_by_id(connection, study_id))
-            data = prepared_folder(row.definition, self._settings, fingerprint=row.data_fingerprint)
+            settings = self._desk.settings
+            data = DataSource(row.definition.dataset, settings.data, cache_folder(settings), row.data_fingerprint)
             self._studies[study_id] = ServedStudy(row, Guide(self._store.storage, row.definition), data)
         return self._studies[study_id]
 
@@ -121,4 +134,4 @@ class Supervisor:
         self._store.retrying(lambda: guide.follow(trial_id))
         log.info("%s: ticket %s, attempt %s: %s", study.row.name, lease.number, lease.attempt, parameters)
         recipe = study.row.definition.recipe(parameters, lease.seed)
-        return Attempt(self._store, self._settings, self._child, study, lease, recipe)
+        return Attempt(self._desk, study, lease, recipe)

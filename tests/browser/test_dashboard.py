@@ -76,7 +76,7 @@ def study(settings: Settings, tmp_path: Path) -> StudyDefinition:
     store = open_store(settings)
     store.run(
         lambda c: studies.register(
-            c, definition, data_fingerprint="pixels", validation_items=100, code_version="test"
+            c, definition, data_fingerprint="pixels", validation_items=100, code_version="0.1.0"
         )
     )
     for curve in CURVES:
@@ -87,7 +87,7 @@ def study(settings: Settings, tmp_path: Path) -> StudyDefinition:
 
 
 def _train(store: Store, study: StudyDefinition, curve: tuple[float, ...]) -> None:
-    lease = store.run(partial(tickets.claim, worker="w", claim=uuid.uuid4().hex, lease=60.0))
+    lease = store.run(partial(tickets.claim, worker="w", claim=uuid.uuid4().hex, lease=60.0, release=(0, 1, 0)))
     assert lease is not None
     parameters = lease.parameters
     assert parameters is not None

@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def settings(server: str, tmp_path: Path) -> Settings:
     """Settings that name a database with tables and nothing in them."""
     with create_engine(server, poolclass=NullPool).begin() as connection:
-        connection.execute(text("TRUNCATE studies RESTART IDENTITY CASCADE"))
+        connection.execute(text("TRUNCATE studies, search_workers RESTART IDENTITY CASCADE"))
     return make_settings(tmp_path, server)
 
 

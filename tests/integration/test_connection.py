@@ -29,7 +29,7 @@ def test_a_killed_connection_is_replaced(store: Store, server: str) -> None:
     assert store.run(lambda c: c.execute(text("SELECT 1")).scalar()) == 1
     kill_connections(server)
     assert store.run(lambda c: c.execute(text("SELECT 2")).scalar()) == 2
-    assert store.seconds_since_outage() < 60
+    assert store.seconds_in_touch() < 60 and store.errors == 1
 
 
 def test_a_transaction_cut_in_the_middle_runs_again_whole(store: Store, server: str) -> None:
@@ -80,7 +80,7 @@ def test_another_schema_version_is_refused(settings: Settings, store: Store) -> 
         ):
             open_store(settings)
     finally:
-        store.run(lambda c: c.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0001'")))
+        store.run(lambda c: c.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0002'")))
 
 
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:///file.db", "mysql://user@host/name"])

@@ -51,7 +51,7 @@ def study(store: Store) -> StudyRow:
     )
     study_id = store.run(
         lambda c: studies.register(
-            c, definition, data_fingerprint="pixels", validation_items=100, code_version="test"
+            c, definition, data_fingerprint="pixels", validation_items=100, code_version="0.1.0"
         )
     )
     return store.run(lambda c: studies.find_by_id(c, study_id))
@@ -60,7 +60,7 @@ def study(store: Store) -> StudyRow:
 def train(store: Store, study: StudyRow, *curve: float, state: tickets.Ending = "complete") -> None:
     """One trial with these values, told as a worker tells them."""
     key = uuid.uuid4().hex
-    lease = store.run(lambda c: tickets.claim(c, worker="w", claim=key, lease=60.0))
+    lease = store.run(lambda c: tickets.claim(c, worker="w", claim=key, lease=60.0, release=(0, 1, 0)))
     assert lease is not None
     parameters = lease.parameters
     assert parameters is not None

@@ -9,6 +9,7 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import text
 
+from search import __version__
 from search.errors import StudyConflict, StudyNotFound
 from search.settings import Settings
 from search.store import studies, tickets
@@ -17,6 +18,7 @@ from search.store.studies import StudyRow, TrialRecord, distributions
 from search.store.tickets import Lease
 from search.study import StudyDefinition, load_study
 
+RELEASE = (0, 1, 0)
 STUDY = """
 name: small
 question: Which learning rate is best?
@@ -40,7 +42,7 @@ def define(folder: Path, text: str = STUDY) -> StudyDefinition:
 def register(store: Store, definition: StudyDefinition) -> StudyRow:
     study_id = store.run(
         lambda connection: studies.register(
-            connection, definition, data_fingerprint="pixels", validation_items=100, code_version="test"
+            connection, definition, data_fingerprint="pixels", validation_items=100, code_version=__version__
         )
     )
     return store.run(lambda connection: studies.find_by_id(connection, study_id))
@@ -53,7 +55,7 @@ def study(store: Store, tmp_path: Path) -> StudyRow:
 
 def claim(store: Store, *, worker: str = "w", claim: str | None = None, lease: float = 60.0) -> Lease | None:
     key = claim or uuid.uuid4().hex
-    return store.run(lambda c: tickets.claim(c, worker=worker, claim=key, lease=lease))
+    return store.run(lambda c: tickets.claim(c, worker=worker, claim=key, lease=lease, release=RELEASE))
 
 
 def begin(store: Store, study: StudyRow, lease: Lease) -> int | None:
@@ -84,7 +86,7 @@ def expire(store: Store, lease: Lease) -> None:
 
 
 def reap(store: Store) -> list[tickets.Lost]:
-    return store.run(lambda c: tickets.reap(c, lease=0.0))
+    return store.run(lambda c: tickets.reap(c, patience=0.0))
 
 
 def records(store: Store, study: StudyRow) -> list[TrialRecord]:
@@ -157,7 +159,7 @@ def test_a_worker_whose_ticket_was_taken_changes_nothing(store: Store, study: St
     begin(store, study, heir)
 
     assert report(store, zombie, 2, 0.95) is None
-    assert not store.run_statement(lambda c: tickets.renew(c, zombie, seconds=60.0))
+    assert not store.run_statement(lambda c: tickets.renew(c, zombie, seconds=60.0, silent=0.0))
     assert not store.run(lambda c: tickets.finish(c, zombie, "complete", value=0.95))
     assert not store.run(lambda c: tickets.give_back(c, zombie, "too late"))
     assert begin(store, study, zombie) is None
@@ -171,7 +173,7 @@ def test_a_living_lease_is_not_reaped(store: Store, study: StudyRow) -> None:
     lease = taken(claim(store))
     assert reap(store) == []
     expire(store, lease)
-    just_started = store.run(lambda c: tickets.reap(c, lease=3600.0))
+    just_started = store.run(lambda c: tickets.reap(c, patience=3600.0))
     assert just_started == [], "the server has been up for less than a lease: nobody could have renewed"
     assert len(reap(store)) == 1
 
@@ -245,7 +247,7 @@ def test_changed_data_is_refused(store: Store, study: StudyRow) -> None:
     with pytest.raises(StudyConflict, match="the data of study 'small' has changed"):
         store.run(
             lambda c: studies.register(
-                c, study.definition, data_fingerprint="others", validation_items=100, code_version="test"
+                c, study.definition, data_fingerprint="others", validation_items=100, code_version=__version__
             )
         )
 

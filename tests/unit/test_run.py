@@ -82,7 +82,14 @@ def recipe(
 def epochs(
     recipe: Recipe, data: Prepared, folder: Path, attempt: int = 1, on_step: Callable[[], None] = lambda: None
 ) -> Iterator[Epoch]:
-    return train(recipe, data, device=CPU, checkpoints=Checkpoints(folder, attempt), on_step=on_step)
+    return train(
+        recipe,
+        data,
+        device=CPU,
+        checkpoints=Checkpoints(folder, attempt),
+        on_begin=lambda epochs: None,
+        on_step=on_step,
+    )
 
 
 def weights(folder: Path, attempt: int = 1) -> dict[str, torch.Tensor]:
