@@ -14,6 +14,8 @@ ROOT = PACKAGE.parent
 FLOORS = [
     {"errors"},
     {"settings", "tasks"},
+    {"redaction"},
+    {"logs"},
     {"data"},
     {"images"},
     {"catalog"},
