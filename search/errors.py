@@ -112,5 +112,9 @@ class CheckpointError(SearchError):
     """Checkpoints could not be written several times in a row; the message says where and why."""
 
 
+class PlaceError(SearchError):
+    """A folder or URL for checkpoints or figures can't be used."""
+
+
 class Diverged(SearchError):
     """The loss or a metric stopped being finite during training."""

@@ -1,9 +1,12 @@
-"""A real Postgres for every test: one embedded server a session, emptied before each test."""
+"""Real servers for every test: one embedded Postgres a session, emptied before each test, and one S3."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
+from moto.server import ThreadedMotoServer
 from sqlalchemy import NullPool, create_engine, text
 
 from search.settings import Settings
@@ -21,6 +24,50 @@ def make_settings(folder: Path, store: str | None = None) -> Settings:
         lease_seconds=60.0,
         stall_seconds=600.0,
     )
+
+
+S3_SECRET = "c4n4ry/+s3cr3t"
+
+
+class S3:
+    """An S3 server on this machine, with one bucket, `url`. What it holds outlives a stop and a start."""
+
+    def __init__(self, port: int = 0) -> None:
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
+        self._server.start()
+        self.port = self._server.get_host_and_port()[1]
+        self.url = ""
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def start(self) -> None:
+        self._server = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
+        self._server.start()
+
+    def filesystem(self) -> fsspec.AbstractFileSystem:
+        return fsspec.filesystem("s3", use_listings_cache=False)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3]:
+    with pytest.MonkeyPatch.context() as patch:
+        server = S3()
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "key")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", S3_SECRET)
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: S3) -> S3:
+    """The server, with a new bucket."""
+    bucket = f"bucket-{uuid.uuid4().hex}"
+    s3_server.filesystem().mkdir(bucket)
+    s3_server.url = f"s3://{bucket}"
+    return s3_server
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ FLOORS = [
     {"errors"},
     {"settings", "tasks"},
     {"redaction"},
-    {"logs"},
+    {"logs", "places"},
     {"data"},
     {"images"},
     {"catalog"},
