@@ -15,6 +15,7 @@ from search.analysis import look
 from search.analysis.figures import draw
 from search.analysis.note import is_ours, study_note
 from search.analysis.parallel_coordinates import thickened
+from search.places import Remote, open_place
 from search.store import publication, studies
 from search.store.connection import Store
 from search.store.studies import StudyRow
@@ -26,16 +27,16 @@ Figures = Mapping[str, go.Figure]
 log = logging.getLogger(__name__)
 
 
-def publish(store: Store, name: str, folder: Path, *, images: bool) -> list[Path]:
-    """Draws a study's figures, shows them in the dashboard, and writes them to `folder`/NAME/figures.
+def publish(store: Store, name: str, results: str, *, images: bool) -> list[str]:
+    """Draws a study's figures, shows them in the dashboard, and writes them to `results`/NAME/figures.
 
-    images: also PNG and SVG, where a Chrome or Chromium is found.
+    results: a folder or a URL. images: also PNG and SVG, where a Chrome or Chromium is found.
 
-    Returns the files written. Raises StudyNotFound.
+    Returns the files written. Raises StudyNotFound, PlaceError.
     """
-    target = folder / name / "figures"
+    target = open_place(results) / name / "figures"
 
-    def work(connection: Connection) -> tuple[Figures, list[Path]]:
+    def work(connection: Connection) -> tuple[Figures, list[str]]:
         row = studies.find(connection, name)
         with publication.publishing_alone(connection, row.study_id):
             return _publish_pages(connection, row, target)
@@ -44,20 +45,20 @@ def publish(store: Store, name: str, folder: Path, *, images: bool) -> list[Path
     return pages + (_moved_into(target, _write_images, figures) if images else [])
 
 
-def publish_if_due(store: Store, row: StudyRow, folder: Path, *, every_seconds: float) -> list[Path]:
+def publish_if_due(store: Store, row: StudyRow, results: str, *, every_seconds: float) -> list[str]:
     """As `publish`: with images, once, when the study is done, and else unless it was published so recently.
 
     Returns the files written, none where it was not due.
     """
     now = store.run_statement(lambda connection: studies.find_by_id(connection, row.study_id))
     if now.is_done and store.run_statement(lambda c: publication.take_last_turn(c, row.study_id)):
-        return publish(store, row.name, folder, images=True)
+        return publish(store, row.name, results, images=True)
     if store.run_statement(lambda c: publication.take_turn(c, row.study_id, seconds=every_seconds)):
-        return publish(store, row.name, folder, images=False)
+        return publish(store, row.name, results, images=False)
     return []
 
 
-def _publish_pages(connection: Connection, row: StudyRow, folder: Path) -> tuple[Figures, list[Path]]:
+def _publish_pages(connection: Connection, row: StudyRow, folder: Path | Remote) -> tuple[Figures, list[str]]:
     records = studies.records(connection, row)
     figures = draw(row.definition, records)
 
@@ -74,12 +75,20 @@ def _publish_pages(connection: Connection, row: StudyRow, folder: Path) -> tuple
     return figures, _moved_into(folder, _write_pages, figures)
 
 
-def _moved_into(folder: Path, write: Callable[[Figures, Path], None], figures: Figures) -> list[Path]:
-    """Has the files written aside and moves them into place, so that nobody reads half of one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as aside:
+def _moved_into(folder: Path | Remote, write: Callable[[Figures, Path], None], figures: Figures) -> list[str]:
+    """Has the files written aside and moves or uploads them, so that nobody reads half of one."""
+    if isinstance(folder, Path):
+        folder.mkdir(parents=True, exist_ok=True)
+    beside = folder if isinstance(folder, Path) else None  # where a file can be moved from in one step
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".") as aside:
         write(figures, Path(aside))
-        return [path.replace(folder / path.name) for path in sorted(Path(aside).iterdir())]
+        files = sorted(Path(aside).iterdir())
+        for file in files:
+            if isinstance(folder, Path):
+                file.replace(folder / file.name)
+            else:
+                folder.put(file, file.name)
+    return [str(folder / file.name) for file in files]
 
 
 def _write_pages(figures: Figures, folder: Path) -> None:

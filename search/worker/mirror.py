@@ -46,7 +46,12 @@ class LocalCheckpoints:
 
 
 def ticket_checkpoints(settings: Settings, study: str, ticket: int, attempt: int) -> LocalCheckpoints:
-    """The checkpoints of a ticket, as one attempt at it keeps them. Raises PlaceError."""
+    """The checkpoints of a ticket, as one attempt at it keeps them.
+
+    study: the name of the study's folder; of another definition or other data it is another one.
+
+    Raises PlaceError.
+    """
     here = settings.home / "checkpoints"
     place = open_place(settings.checkpoints) if settings.checkpoints else here
     if isinstance(place, Path):

@@ -1,7 +1,6 @@
 """Publishes studies beside training, in a thread that never holds it up."""
 
 import logging
-from pathlib import Path
 from threading import Event, Thread
 
 from search.analysis.publish import publish_if_due
@@ -12,15 +11,17 @@ log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Renews the dashboard, and the files in `folder`, of each study it is woken for.
+    """Renews the dashboard, and the files in `results`, of each study it is woken for.
+
+    results: a folder or a URL.
 
     A study is published at most once in `every_seconds` by all workers together, and when it is done. What goes
     wrong is logged; the next trial is another chance.
     """
 
-    def __init__(self, store: Store, folder: Path, *, every_seconds: float = 20.0) -> None:
+    def __init__(self, store: Store, results: str, *, every_seconds: float = 20.0) -> None:
         self._store = store
-        self._folder = folder
+        self._results = results
         self._every_seconds = every_seconds
         self._changed: dict[str, StudyRow] = {}  # and not published since
         self._woken = Event()
@@ -52,7 +53,7 @@ class Publisher:
         for name, row in [*self._changed.items()]:
             del self._changed[name]
             try:
-                if not publish_if_due(self._store, row, self._folder, every_seconds=every_seconds):
+                if not publish_if_due(self._store, row, self._results, every_seconds=every_seconds):
                     self._changed.setdefault(name, row)  # what was published so recently misses this trial
             except Exception:
                 log.exception("the figures of %s could not be published", name)

@@ -40,7 +40,7 @@ def work(settings: Settings, *, study: str | None, slot: Slot, stopping: Event) 
     store = open_store(settings, leaving=stopping)
     name = f"{platform.node()}-{uuid.uuid4().hex[:8]}"
     note: str | None = None
-    publisher = Publisher(store, Path(settings.results))
+    publisher = Publisher(store, settings.results)
     child = ChildProcess(slot)
     try:
         row = store.run(lambda connection: studies.find(connection, study)) if study else None

@@ -81,7 +81,7 @@ def study(settings: Settings, tmp_path: Path) -> StudyDefinition:
     )
     for curve in CURVES:
         _train(store, definition, curve)
-    publish(store, definition.name, Path(settings.results), images=False)
+    publish(store, definition.name, settings.results, images=False)
     store.close()
     return definition
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import socket
 import time
 import uuid
@@ -95,10 +96,10 @@ def test_figures_reach_the_dashboard_and_files(store: Store, study: StudyRow, tm
     train(store, study, 0.3, 0.8)
     train(store, study, 0.2, state="pruned")
     train(store, study, state="failed")
-    files = publish(store, study.name, tmp_path, images=False)
+    files = publish(store, study.name, str(tmp_path), images=False)
     folder = tmp_path / "depth_lr@2" / "figures"
-    assert files == [folder / f"{name}.html" for name in FIGURES]
-    assert sorted(folder.iterdir()) == files
+    assert files == [f"{folder}/{name}.html" for name in FIGURES]
+    assert sorted(map(str, folder.iterdir())) == files
     shown = figures_in_dashboard(store, study)
     assert sorted(shown) == FIGURES
     assert [dimension.label for dimension in shown["parallel-coordinates"].data[0].dimensions][:2] == [
@@ -111,7 +112,7 @@ def test_figures_reach_the_dashboard_and_files(store: Store, study: StudyRow, tm
 def test_a_page_needs_no_network_and_has_no_markup_of_the_question(
     store: Store, study: StudyRow, tmp_path: Path
 ) -> None:
-    page = publish(store, study.name, tmp_path, images=False)[0].read_text()
+    page = Path(publish(store, study.name, str(tmp_path), images=False)[0]).read_text()
     assert "plotly.js v" in page
     assert 'src="http' not in page
     assert QUESTION not in page
@@ -129,26 +130,53 @@ def test_a_figure_that_shrank_leaves_nothing_of_the_longer_one(
 
     store.run_statement(lambda c: publication.change_dashboard(c, study.study_id, change))
     assert len(figures_in_dashboard(store, study)["learning-curves"].data) == 1
-    publish(store, study.name, tmp_path, images=False)
+    publish(store, study.name, str(tmp_path), images=False)
     assert len(figures_in_dashboard(store, study)["learning-curves"].data) == 0
 
 
 def test_the_note_is_kept_up_to_date_until_somebody_writes_their_own(
     store: Store, study: StudyRow, tmp_path: Path
 ) -> None:
-    publish(store, study.name, tmp_path, images=False)
+    publish(store, study.name, str(tmp_path), images=False)
     assert "8 trials: 8 waiting" in note_in_dashboard(store, study)
     train(store, study, 0.5)
-    publish(store, study.name, tmp_path, images=False)
+    publish(store, study.name, str(tmp_path), images=False)
     assert "8 trials: 1 complete, 7 waiting" in note_in_dashboard(store, study)
     save_note(optuna.load_study(study_name=study.name, storage=store.storage), "Mine.")
-    publish(store, study.name, tmp_path, images=False)
+    publish(store, study.name, str(tmp_path), images=False)
     assert note_in_dashboard(store, study) == "Mine."
+
+
+def test_figures_reach_a_bucket_as_pages_that_a_browser_shows(store: Store, study: StudyRow, s3: Any) -> None:
+    files = publish(store, study.name, f"{s3.url}/results/", images=False)
+    assert files == [f"{s3.url}/results/depth_lr@2/figures/{name}.html" for name in FIGURES]
+    filesystem = s3.filesystem()
+    assert [f"s3://{name}" for name in filesystem.find(s3.url)] == files
+    assert "8 trials: 8 waiting" in filesystem.cat_file(files[0]).decode()
+    assert filesystem.info(files[0])["ContentType"] == "text/html"
+    train(store, study, 0.5)
+    publish(store, study.name, f"{s3.url}/results", images=False)
+    assert "1 complete, 7 waiting" in filesystem.cat_file(files[0]).decode()
+
+
+def test_a_bucket_that_is_gone_is_logged_without_secrets(
+    store: Store, study: StudyRow, s3: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    s3.stop()
+    try:
+        publisher = Publisher(store, s3.url, every_seconds=0.0)
+        publisher.wake(study)
+        publisher.close()
+    finally:
+        s3.start()
+    assert "the figures of depth_lr@2 could not be published" in caplog.text
+    assert "EndpointConnectionError" in caplog.text
+    assert os.environ["AWS_SECRET_ACCESS_KEY"] not in caplog.text
 
 
 def test_an_unknown_study_is_refused(store: Store, tmp_path: Path) -> None:
     with pytest.raises(StudyNotFound, match="no study named 'nobody'"):
-        publish(store, "nobody", tmp_path, images=False)
+        publish(store, "nobody", str(tmp_path), images=False)
 
 
 def test_of_many_who_would_publish_at_once_one_does(
@@ -157,13 +185,13 @@ def test_of_many_who_would_publish_at_once_one_does(
     stores = [open_store(settings) for _ in range(4)]
     try:
         with ThreadPoolExecutor(4) as pool:
-            written = pool.map(lambda each: publish_if_due(each, study, tmp_path, every_seconds=3600), stores)
+            written = pool.map(lambda each: publish_if_due(each, study, str(tmp_path), every_seconds=3600), stores)
             assert sorted(map(len, written)) == [0, 0, 0, 3]
     finally:
         for each in stores:
             each.close()
-    assert publish_if_due(store, study, tmp_path, every_seconds=3600) == []
-    assert len(publish_if_due(store, study, tmp_path, every_seconds=0)) == 3
+    assert publish_if_due(store, study, str(tmp_path), every_seconds=3600) == []
+    assert len(publish_if_due(store, study, str(tmp_path), every_seconds=0)) == 3
 
 
 def test_one_publisher_keeps_others_waiting(
@@ -174,7 +202,7 @@ def test_one_publisher_keeps_others_waiting(
             other.storage.engine.connect() as connection,
             publication.publishing_alone(connection, study.study_id),
         ):
-            written = pool.submit(publish, store, study.name, tmp_path, images=False)
+            written = pool.submit(publish, store, study.name, str(tmp_path), images=False)
             time.sleep(0.5)
             assert not written.done()
             assert not [*tmp_path.glob("depth_lr*")]
@@ -199,15 +227,15 @@ def test_without_a_browser_there_are_pages_only(
 ) -> None:
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
     caplog.set_level(logging.INFO, logger="search")
-    files = publish(store, study.name, tmp_path, images=True)
-    assert [file.suffix for file in files] == [".html"] * 3
+    files = publish(store, study.name, str(tmp_path), images=True)
+    assert [Path(file).suffix for file in files] == [".html"] * 3
     assert "no Chrome or Chromium was found" in caplog.text
 
 
 @pytest.mark.browser
 def test_with_a_browser_there_are_pictures(store: Store, study: StudyRow, tmp_path: Path) -> None:
     train(store, study, 0.3, 0.8)
-    files = {file.name: file for file in publish(store, study.name, tmp_path, images=True)}
+    files = {Path(file).name: Path(file) for file in publish(store, study.name, str(tmp_path), images=True)}
     assert sorted(files) == sorted(f"{name}.{form}" for name in FIGURES for form in ("html", "png", "svg"))
     for name in FIGURES:
         assert files[f"{name}.png"].read_bytes().startswith(b"\x89PNG")
@@ -217,7 +245,7 @@ def test_with_a_browser_there_are_pictures(store: Store, study: StudyRow, tmp_pa
 @pytest.fixture
 def publisher(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
-    publisher = Publisher(store, tmp_path / "results", every_seconds=0.2)
+    publisher = Publisher(store, str(tmp_path / "results"), every_seconds=0.2)
     yield publisher
     publisher.close()
 
