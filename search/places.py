@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ class Remote:
         self.filesystem.put_file(str(file), f"{self.path}/{name}")
 
 
+@cache
 def open_place(place: str) -> Path | Remote:
-    """The folder or the URL; nothing is asked of the network yet.
+    """The folder or the URL; nothing is asked of the network yet. One URL has one pool of connections.
 
     Raises PlaceError where the URL is malformed, holds a password, or needs a library that is not installed.
     """

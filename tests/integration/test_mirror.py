@@ -3,7 +3,10 @@
 import logging
 import os
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -182,7 +185,8 @@ def test_a_server_gone_in_the_middle_holds_nothing_up(
     assert all("EndpointConnectionError" in warning and "\n" not in warning for warning in warnings)
     first.train(4)
     assert first.mirror.flush(30)
-    assert stored(s3) == ["attempt-1/epoch-000001.pt", "attempt-1/epoch-000004.pt"]
+    assert stored(s3)[-1] == "attempt-1/epoch-000004.pt"
+    assert len(stored(s3)) == 2  # epoch 1, or 3 where its upload was still being tried
     assert host("c", attempt=2).resumed() == 4
 
 
@@ -214,6 +218,38 @@ def test_a_silent_server_holds_nothing_up(tmp_path: Path) -> None:
         mute.push()
         assert not mute.flush(0.2)
         assert time.monotonic() - started < 2
+
+
+UPLOADER = """
+import sys, time, torch
+from pathlib import Path
+from search.settings import Settings
+from search.training.checkpoint import Checkpoints
+from search.worker.mirror import ticket_checkpoints
+settings = Settings(Path(sys.argv[1]), Path(sys.argv[1]), "results", None, checkpoints=sys.argv[2])
+mirror = ticket_checkpoints(settings, "lr", 7, 1)
+for epoch in (1, 2):
+    Checkpoints(mirror.folder, 1).save(epoch, {"weight": torch.full((10_000_000,), float(epoch))})
+    mirror.push()
+    if epoch == 1:
+        assert mirror.flush(60)
+print("uploading", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.2])
+def test_a_kill_in_mid_upload_leaves_a_whole_one(
+    s3: Any, host: Callable[..., Host], tmp_path: Path, caplog: pytest.LogCaptureFixture, seconds: float
+) -> None:
+    command = [sys.executable, "-c", UPLOADER, str(tmp_path / "a"), f"{s3.url}/fleet"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "uploading\n"
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+    assert host("b", attempt=2).resumed() in (1, 2)
+    assert "damaged" not in caplog.text
 
 
 def test_the_end_of_a_ticket_leaves_nothing(s3: Any, host: Callable[..., Host]) -> None:

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,12 +20,19 @@ def test_a_folder_is_a_folder(tmp_path: Path) -> None:
     assert [*(tmp_path / "new" / "folder").iterdir()] == []
 
 
-def test_a_bucket_is_a_remote_place(s3) -> None:
+def test_a_bucket_is_a_remote_place(s3: Any) -> None:
     place = open_place(f"{s3.url}/search/")
     assert isinstance(place, Remote)
     assert str(place / "study" / "3") == f"{s3.url}/search/study/3"
     check_place(f"{s3.url}/search", "SEARCH_RESULTS")
     assert s3.filesystem().find(s3.url) == []
+
+
+def test_all_threads_share_the_connections_and_credentials_of_a_place(s3: Any) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(open_place, s3.url).result()
+    assert isinstance(other, Remote)
+    assert other is open_place(s3.url)
 
 
 def refusal(place: str) -> str:
@@ -35,7 +44,7 @@ def refusal(place: str) -> str:
     return said
 
 
-def test_what_can_not_be_used_is_one_clear_sentence(s3, tmp_path: Path) -> None:
+def test_what_can_not_be_used_is_one_clear_sentence(s3: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "FileExistsError" in refusal(f"{tmp_path}/file")
     assert refusal("s3://no-such-bucket/x") == (
@@ -56,7 +65,7 @@ def test_a_password_in_a_url_is_refused_and_not_shown() -> None:
     assert "s3cr3t" not in said
 
 
-def test_a_server_that_is_gone_and_missing_credentials_are_told(s3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_gone_and_missing_credentials_are_told(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     s3.stop()
     try:
         said = refusal(f"{s3.url}/x")
@@ -66,7 +75,7 @@ def test_a_server_that_is_gone_and_missing_credentials_are_told(s3, monkeypatch:
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in said
 
 
-def test_without_credentials_or_library_the_advice_says_so(s3) -> None:
+def test_without_credentials_or_library_the_advice_says_so(s3: Any) -> None:
     """In a process of its own, for a filesystem keeps the credentials that it was made with."""
     script = """
 import sys
