@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from search import __version__
 from search.errors import SearchError
+from search.redaction import without_url_passwords
 from search.settings import read_settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = command(arguments, settings)
         return code
     except SearchError as error:
-        print(f"search: {error}", file=sys.stderr)
+        print(f"search: {without_url_passwords(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from search import __version__, console
 from search.errors import WorkerError
+from search.logs import last_words
 from search.settings import Settings
 from search.store import studies
 from search.store.connection import Store, open_store
@@ -92,9 +93,7 @@ def _train(store: Store, settings: Settings, row: StudyRow, workers: int) -> boo
     failed = [i for i, process in enumerate(processes) if process.returncode]
     if failed and not told:
         log = service.log_file(settings, row.name, failed[0])
-        raise WorkerError(
-            f"worker {failed[0]} ended early: {log.read_text().strip().splitlines()[-1]} (log: {log})"
-        )
+        raise WorkerError(f"worker {failed[0]} ended early: {last_words(log)} (log: {log})")
     return bool(told)
 
 

@@ -4,9 +4,7 @@ import os
 import re
 from collections.abc import Callable, Iterable
 
-from search.settings import Settings
-
-SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD")
+from search.settings import SECRET_VARIABLES, Settings
 
 Redact = Callable[[str], str]
 

@@ -10,8 +10,7 @@ from platformdirs import user_data_path
 
 from search.errors import SettingsError
 
-# Variables whose value may be, or hold, a password; a training process gets none of them.
-SECRETS = ("SEARCH_STORE", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+SECRET_VARIABLES = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD")  # beside SEARCH_STORE
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import shutil
 import time
 from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -24,8 +23,11 @@ from search.worker.child_process import ChildDied
 from search.worker.data import DataSource
 from search.worker.desk import Desk
 from search.worker.messages import Assignment, Begun, EpochDone, Failed, Finished
+from search.worker.metrics import Outcome
+from search.worker.mirror import ticket_checkpoints
 
 TICK_SECONDS = 1.0
+FLUSH_SECONDS = 20.0  # how long a worker that must leave waits for its checkpoint to reach the others
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,9 @@ class Attempt:
         self._study = study
         self._lease = lease
         self._recipe = recipe
-        self._checkpoints = _checkpoint_folder(desk, study.row, lease)
+        self._checkpoints = ticket_checkpoints(
+            desk.settings, _checkpoint_name(study.row), lease.number, lease.attempt
+        )
         self._resumed_from = 0
         self._epochs: list[Epoch] = []
         self._renewed_at = time.monotonic()
@@ -67,16 +71,22 @@ class Attempt:
         Raises DatasetError where this machine lacks the study's data, WorkerUnfit where it can't train at all; the
         ticket then waits for another worker.
         """
+        folder = self._checkpoints.folder
+        self._desk.metrics.read_ages_from(
+            lease=lambda: time.monotonic() - self._renewed_at, progress=self._child.seconds_without_progress
+        )
         try:
+            while not self._checkpoints.fetch(TICK_SECONDS) and not stopping.is_set():
+                self._keep_lease(silent=0.0)
             self._child.expect_progress()
-            data, folder = self._study.data, self._checkpoints
-            self._child.send(Assignment(self._recipe, data, folder, self._lease.attempt))
+            self._child.send(Assignment(self._recipe, self._study.data, folder, self._lease.attempt))
             while not stopping.is_set():
                 ending = self._step()
                 if ending is not None:
-                    shutil.rmtree(folder, ignore_errors=True)
+                    self._checkpoints.remove()
                     return ending
             self._child.abandon()
+            self._checkpoints.flush(FLUSH_SECONDS)
             self._give_back("the worker was stopped")
         except ChildDied as death:
             self._lose(str(death))
@@ -84,12 +94,13 @@ class Attempt:
             log.warning("ticket %s was taken by another worker", self._lease.number)
             self._child.abandon()
             shutil.rmtree(folder / f"attempt-{self._lease.attempt}", ignore_errors=True)
+        finally:
+            self._desk.metrics.read_ages_from(lease=lambda: 0.0, progress=lambda: 0.0)
         return None
 
     def _step(self) -> Ending | None:
         """Handles the child's next word, or its silence."""
         message = self._child.receive(min(TICK_SECONDS, self._settings.lease_seconds / 8))
-        self._desk.feel_well()
         if isinstance(message, Begun):
             self._begin(message.resumed_from)
         elif isinstance(message, EpochDone):
@@ -130,6 +141,11 @@ class Attempt:
         if ended is None:
             raise Fenced
         self._renewed_at = time.monotonic()
+        if epoch.number > self._resumed_from:
+            self._checkpoints.push()
+            self._desk.metrics.epoch_done(
+                self._study.row.name, seconds=epoch.seconds, samples_per_second=epoch.samples_per_second
+            )
         if epoch.number == self._recipe.knobs.epochs or not self._should_prune(epoch, ended):
             return None
         self._end("pruned", self._value(epoch), f"pruned after epoch {epoch.number}")
@@ -177,12 +193,18 @@ class Attempt:
         )
         if not ended:
             raise Fenced
+        self._count(state)
+
+    def _count(self, outcome: Outcome) -> None:
+        self._desk.metrics.trial_ended(self._study.row.name, outcome)
 
     def _give_back(self, reason: str) -> None:
+        self._count("given_back")
         self._store.run(lambda connection: tickets.give_back(connection, self._lease, reason))
 
     def _lose(self, reason: str) -> None:
         log.warning("ticket %s: %s", self._lease.number, reason)
+        self._count("lost")
         self._store.run(lambda connection: tickets.lose(connection, self._lease, reason))
 
     def _stay_alive(self) -> None:
@@ -191,6 +213,11 @@ class Attempt:
             stacks = self._child.stacks()
             self._child.kill()
             raise ChildDied(f"{stacks}the training process made no progress for {silent:.0f} s and was killed")
+        self._keep_lease(silent)
+
+    def _keep_lease(self, silent: float) -> None:
+        """Renews the lease when a quarter of it is over. silent: seconds since the last training step."""
+        self._desk.feel_well()
         seconds = self._settings.lease_seconds
         if time.monotonic() - self._renewed_at < seconds / 4:
             return
@@ -203,7 +230,7 @@ class Attempt:
         return epoch.metrics[self._study.row.definition.objective]
 
 
-def _checkpoint_folder(desk: Desk, study: StudyRow, lease: Lease) -> Path:
-    """The folder of a ticket: of a study of that name with another definition or other data it is another one."""
+def _checkpoint_name(study: StudyRow) -> str:
+    """What a study's checkpoints go by: of that name with another definition or other data it is another one."""
     identity = blake2b(f"{study.definition.hash} {study.data_fingerprint}".encode(), digest_size=6).hexdigest()
-    return desk.settings.home / "checkpoints" / f"{study.name}-{identity}" / str(lease.number)
+    return f"{study.name}-{identity}"

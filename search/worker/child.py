@@ -12,6 +12,7 @@ from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search import logs
 from search.errors import CheckpointError, Diverged, SearchError
 from search.worker.data import DataSource, open_data
 from search.worker.messages import (
@@ -55,6 +56,7 @@ def main(
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
     _die_with_parent()
+    logs.configure([])
     with stacks.open("w") as file:
         faulthandler.register(STACKS, file, all_threads=True)
         link = _Link(pipe, progress)

@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
-from search.settings import SECRETS
+from search.settings import SECRET_VARIABLES
 from search.worker import child
 from search.worker.messages import Failed, Finished, FromChild, Stop, Stopped, ToChild
 from search.worker.slots import Slot
@@ -124,8 +124,9 @@ class ChildProcess:
 @contextmanager
 def _environment(changes: Mapping[str, str]) -> Iterator[None]:
     """The environment that a child is to inherit: with the changes, and without secrets."""
-    before = {name: os.environ.get(name) for name in (*changes, *SECRETS)}
-    _set_environment(dict.fromkeys(SECRETS) | dict(changes))
+    secrets = ("SEARCH_STORE", *SECRET_VARIABLES)
+    before = {name: os.environ.get(name) for name in (*changes, *secrets)}
+    _set_environment(dict.fromkeys(secrets) | dict(changes))
     try:
         yield
     finally:

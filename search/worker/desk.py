@@ -7,6 +7,7 @@ from search.settings import Settings
 from search.store import tickets, workers
 from search.store.connection import Store
 from search.worker.child_process import ChildProcess
+from search.worker.metrics import Metrics
 
 # After an outage every lease looks expired though its worker may live. A living worker is back in touch, and has
 # renewed its lease, after the longest call and the longest pause between calls; shorter leases ask for less.
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 class Desk:
     """One worker's own: the store, its child process, and its name, which no other worker ever has.
 
+    metrics: what it has done, for Prometheus.
+
     note: what keeps it from working, for people.
     """
 
@@ -27,6 +30,7 @@ class Desk:
     settings: Settings
     child: ChildProcess
     name: str
+    metrics: Metrics
     note: str | None = field(default=None, init=False)
 
     def reap(self) -> None:

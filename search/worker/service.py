@@ -14,13 +14,16 @@ from pathlib import Path
 from threading import Event
 from types import FrameType
 
-from search import __version__
+from search import __version__, logs
 from search.errors import SearchError
+from search.places import check_place
+from search.redaction import known_secrets
 from search.settings import Settings
 from search.store import studies, workers
 from search.store.connection import Store, open_store
 from search.worker.child_process import ChildProcess
 from search.worker.desk import Desk, feel_well
+from search.worker.metrics import Metrics
 from search.worker.publisher import Publisher
 from search.worker.slots import Slot, cpu_cores, free_slot
 from search.worker.supervisor import Supervisor
@@ -42,12 +45,19 @@ def work(settings: Settings, *, study: str | None, slot: Slot, stopping: Event) 
     note: str | None = None
     publisher = Publisher(store, settings.results)
     child = ChildProcess(slot)
+    metrics = Metrics()
     try:
+        if settings.metrics_port is not None:
+            metrics.read_database_errors_from(lambda: store.errors)
+            metrics.serve(settings.metrics_host, settings.metrics_port + slot.number)
         row = store.run(lambda connection: studies.find(connection, study)) if study else None
         if row is not None:
             studies.refuse_old_version(row, __version__)
+        if settings.checkpoints is not None:
+            check_place(settings.checkpoints, "SEARCH_CHECKPOINTS")
+        check_place(settings.results, "SEARCH_RESULTS")
         _enter(store, name, slot)
-        desk = Desk(store, settings, child, name)
+        desk = Desk(store, settings, child, name, metrics)
         Supervisor(desk, only=row, stopping=stopping, on_trial_end=publisher.wake).serve()
     except SearchError as error:
         note = str(error)
@@ -56,6 +66,7 @@ def work(settings: Settings, *, study: str | None, slot: Slot, stopping: Event) 
     finally:
         child.close()
         publisher.close()
+        metrics.close()
         store.run(lambda connection: workers.ended(connection, name, note=note))
         store.close()
 
@@ -68,8 +79,7 @@ def run(settings: Settings, *, study: str | None, slot: Slot | None, owned: bool
 
     Raises SearchError as `work` does.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("search").setLevel(logging.INFO)
+    logs.configure(known_secrets(settings))
     stopping = Event()
     if owned:
         threading.Thread(target=_stop_at_end_of_input, args=(stopping,), daemon=True).start()
