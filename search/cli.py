@@ -61,8 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--owned", action="store_true", help=argparse.SUPPRESS)
 
     _add_json(_add(group, "list", "list every study in the store", "list_studies"))
+    status = _add(group, "status", "tell who trains what, and a study's progress and its best trial")
+    status.add_argument("study", nargs="?", help="its name in the store; by default every worker and study")
+    _add_json(status)
     for name, summary in {
-        "status": "tell a study's progress and its best trial",
         "show": "list a study's trials, with the reasons of those that failed",
         "pause": "give out no more trials; running ones go on",
         "resume": "give out trials again",

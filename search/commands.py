@@ -10,9 +10,10 @@ from search import console
 from search.analysis import dashboard as dashboard_server
 from search.launch import launch as launch_study
 from search.settings import Settings
-from search.store import embedded, schema, studies
+from search.store import embedded, schema, studies, workers
 from search.store.connection import open_store, store_url
 from search.store.studies import StudyRow, StudyState
+from search.store.workers import WorkerRecord
 from search.study import StudyDefinition, load_study, preset_names
 from search.training.survey import survey
 from search.worker import data, service, slots
@@ -58,13 +59,18 @@ def list_studies(arguments: Namespace, settings: Settings) -> int:
 
 def status(arguments: Namespace, settings: Settings) -> int:
     store = open_store(settings)
+    there = store.run(lambda connection: workers.everyone(connection, study=arguments.study))
+    if arguments.study is None:
+        return _fleet_status(store.run(studies.everyone), there, settings, as_json=arguments.json)
     row = store.run(lambda connection: studies.find(connection, arguments.study))
     trials = store.run(lambda connection: studies.records(connection, row))
     best = console.best_trial(row, trials)
     if arguments.json:
-        console.show_json(_plain(row) | {"best": best and asdict(best)})
+        console.show_json(
+            _plain(row) | {"best": best and asdict(best), "workers": [asdict(each) for each in there]}
+        )
     else:
-        console.show(console.status_table(row, trials))
+        console.show(console.status_table(row, trials, there))
     return 0
 
 
@@ -141,6 +147,15 @@ def store_status(arguments: Namespace, settings: Settings) -> int:
 def store_stop(arguments: Namespace, settings: Settings) -> int:
     stopped = embedded.stop(settings.home / "postgres")
     print("the embedded server is stopped" if stopped else "no embedded server runs")
+    return 0
+
+
+def _fleet_status(rows: list[StudyRow], there: list[WorkerRecord], settings: Settings, *, as_json: bool) -> int:
+    if as_json:
+        console.show_json({"workers": [asdict(each) for each in there], "studies": [_plain(row) for row in rows]})
+    else:
+        console.show(console.worker_table(there, lease_seconds=settings.lease_seconds))
+        console.show(console.study_table(rows))
     return 0
 
 

@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.store.studies import StudyRow, TrialRecord
+from search.store.workers import WorkerRecord
 from search.study import StudyDefinition
 from search.training.survey import Survey
 
@@ -74,7 +75,15 @@ def study_table(rows: list[StudyRow]) -> RenderableType:
     return table
 
 
-def status_table(row: StudyRow, trials: list[TrialRecord]) -> RenderableType:
+def worker_table(there: list[WorkerRecord], *, lease_seconds: float) -> RenderableType:
+    """Who works where, and on what. lease_seconds: after which a worker that was not heard of counts as silent."""
+    if not there:
+        return "no workers; start one with `search worker`"
+    return fact_table({each.worker: _activity(each, lease_seconds) for each in there})
+
+
+def status_table(row: StudyRow, trials: list[TrialRecord], there: Sequence[WorkerRecord] = ()) -> RenderableType:
+    """there: the workers that train the study now."""
     best = best_trial(row, trials)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(row.counts.items()))
     facts = {
@@ -87,10 +96,20 @@ def status_table(row: StudyRow, trials: list[TrialRecord]) -> RenderableType:
     if best is not None:
         facts["best"] = f"{row.definition.objective} {best.value:.4f} in trial {best.ticket}: {parameters(best)}"
         facts["noise"] = _noise(row, trials, best.value or 0.0)
+    places = {each.worker: f"{each.worker} ({each.host}, {each.device})" for each in there}
     for trial in trials:
         if trial.state == "running":
-            where = f"on {trial.worker}, epoch {len(trial.curve)}, attempt {trial.attempt}: {parameters(trial)}"
-            facts[f"trial {trial.ticket}"] = where
+            step = "" if trial.progress_at is None else f", last step {_ago(trial.progress_at)} ago"
+            facts[f"trial {trial.ticket}"] = (
+                f"on {places.get(trial.worker or '', trial.worker)}, epoch {trial.epoch or 0}, attempt "
+                f"{trial.attempt}{step}: {parameters(trial)}"
+            )
+    for trial in trials:
+        for retry in trial.retries:
+            reason = (retry.reason or "").strip().splitlines()[-1:]
+            facts[f"trial {trial.ticket}, attempt {retry.attempt}"] = (
+                f"{retry.outcome} on {retry.worker}: {''.join(reason)}"
+            )
     return fact_table(facts)
 
 
@@ -154,6 +173,24 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _activity(worker: WorkerRecord, lease_seconds: float) -> str:
+    facts = [worker.host, worker.device, f"search {worker.code_version}"]
+    if worker.ended_at is None and worker.seconds_silent > lease_seconds:
+        facts.append(f"silent for {duration(worker.seconds_silent)}")
+    if worker.study is not None:
+        facts.append(f"trains {worker.study}, trial {worker.trial}, epoch {worker.epoch or 0}")
+        facts.append(f"attempt {worker.attempt}")
+    else:
+        facts.append("idle" if worker.ended_at is None else "ended")
+    if worker.progress_at is not None:
+        facts.append(f"last step {_ago(worker.progress_at)} ago")
+    return "; ".join([", ".join(facts), *([worker.note] if worker.note else [])])
+
+
+def _ago(moment: datetime) -> str:
+    return duration(max(0.0, (datetime.now(UTC) - moment).total_seconds()))
 
 
 def _noise(row: StudyRow, trials: list[TrialRecord], best: float) -> str:

@@ -88,6 +88,7 @@ class TrialRecord:
 
     trial: Optuna's number of the last attempt's trial, None before the first.
     value: the objective: best over epochs once complete, the last one when pruned.
+    epoch: the last one that its last attempt reported.
     epochs: every metric of each epoch, by its number from 1.
     curve: the objective of each epoch.
     seconds: what those epochs took, summed.
@@ -98,6 +99,7 @@ class TrialRecord:
     ticket: int
     state: str
     attempt: int
+    epoch: int | None
     trial: int | None
     parameters: Parameters
     seed: int
@@ -161,8 +163,9 @@ _STUDIES = text(
 
 _TRIALS = text(
     """
-    SELECT t.number AS ticket, t.state, t.attempt, o.number AS trial, coalesce(t.parameters, '{}') AS parameters,
-           t.seed, v.value, coalesce(e.epochs, '{}') AS epochs, coalesce(e.metrics, '[]') AS metrics,
+    SELECT t.number AS ticket, t.state, t.attempt, t.epoch, o.number AS trial,
+           coalesce(t.parameters, '{}') AS parameters, t.seed, v.value,
+           coalesce(e.epochs, '{}') AS epochs, coalesce(e.metrics, '[]') AS metrics,
            coalesce(e.seconds, 0) AS seconds, t.worker, t.reason, t.claimed_at AS started_at, t.progress_at,
            t.finished_at, coalesce(a.retries, '[]') AS retries
     FROM search_tickets t

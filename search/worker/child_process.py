@@ -17,7 +17,8 @@ from search.worker import child
 from search.worker.messages import Failed, Finished, FromChild, Stop, Stopped, ToChild
 from search.worker.slots import Slot
 
-STOP_SECONDS = 20.0  # how long a child may take to abandon its step
+START_SECONDS = 120.0  # how long a child may take to load CUDA and the like, beside what it is given for a step
+STOP_SECONDS = 20.0  # how long it may take to abandon its step
 STACK_SECONDS = 2.0  # how long it may take to tell where it hangs
 
 
@@ -48,6 +49,7 @@ class ChildProcess:
             name="search-child",
             daemon=True,
         )
+        self._progress.value = time.monotonic() + START_SECONDS
         with _environment(self._slot.environment):
             self._process.start()
         theirs.close()
@@ -71,11 +73,11 @@ class ChildProcess:
 
     def seconds_without_progress(self) -> float:
         """How long ago the child last made a training step, decoded images, or was given work."""
-        return time.monotonic() - self._progress.value
+        return max(0.0, time.monotonic() - self._progress.value)
 
     def expect_progress(self) -> None:
         """Starts the clock of `seconds_without_progress` anew."""
-        self._progress.value = time.monotonic()
+        self._progress.value = max(self._progress.value, time.monotonic())
 
     def abandon(self) -> None:
         """Stops the assignment under way, by force where the child does not answer."""

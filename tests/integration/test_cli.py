@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from search.cli import main
-from search.store import studies
+from search.store import studies, tickets, workers
 from search.store.connection import Store
 
 from .test_tickets import STUDY, begin, claim, define, register, report, taken
@@ -100,6 +100,35 @@ def test_what_people_read(run: Run, store: Store, tmp_path: Path) -> None:
     assert "on host:1, epoch 0, attempt 1" in status
     assert "running" in run("show", "small")
     assert "grid, 4 trials of 3 epochs" in run("check", "small.yaml")
+
+
+def test_status_names_workers_and_retries(run: Run, store: Store, tmp_path: Path) -> None:
+    register(store, define(tmp_path))
+    for worker, note in (("here-1", None), ("there-2", "study other: no such data"), ("gone-3", None)):
+        store.run(
+            lambda c, w=worker: workers.register(c, w, host=w[:-2], device="slot 0: GPU-1", code_version="0.1.0")
+        )
+        store.run(lambda c, w=worker, n=note: workers.seen(c, w, note=n))
+    lost = taken(claim(store, worker="gone-3"))
+    store.run(lambda c: tickets.lose(c, lost, "Traceback\nthe training process was killed by SIGKILL"))
+    store.run(lambda c: workers.ended(c, "gone-3", note=None))
+    lease = taken(claim(store, worker="here-1"))
+    begin(store, register(store, define(tmp_path)), lease)
+    report(store, lease, 1, 0.5)
+
+    fleet = " ".join(run("status").split())
+    assert "here, slot 0: GPU-1, search 0.1.0, trains small, trial 0, epoch 1, attempt 2, last step 0 s" in fleet
+    assert "idle; study other: no such data" in fleet
+    assert "gone-3" not in fleet
+    known = json.loads(run("status", "--json"))
+    assert [worker["worker"] for worker in known["workers"]] == ["here-1", "there-2"]
+    assert [study["name"] for study in known["studies"]] == ["small"]
+
+    status = " ".join(run("status", "small").split())
+    assert "on here-1 (here, slot 0: GPU-1), epoch 1, attempt 2, last step 0 s ago" in status
+    assert "trial 0, attempt 1 lost on gone-3: the training process was killed by SIGKILL" in status
+    retries = json.loads(run("show", "small", "--json"))[0]["retries"]
+    assert [(retry["attempt"], retry["outcome"]) for retry in retries] == [(1, "lost")]
 
 
 def test_pause_resume_stop(run: Run, store: Store, tmp_path: Path) -> None:

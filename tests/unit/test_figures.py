@@ -49,6 +49,7 @@ def trial(
         ticket=ticket,
         state=state,
         attempt=1,
+        epoch=len(curve) or None,
         trial=ticket,
         parameters=parameters or {"depth": 4, "lr": 1e-4},
         seed=0,
@@ -59,7 +60,9 @@ def trial(
         worker="w",
         reason=None,
         started_at=None,
+        progress_at=None,
         finished_at=None,
+        retries=[],
     )
 
 
