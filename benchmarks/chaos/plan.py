@@ -45,7 +45,7 @@ OF_DATABASE = frozenset(
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: when (`at`) and for how long, in seconds of the storm, and whom; `victim` counts workers from 0."""
+    """One fault: when (`at`) and for how long, in seconds of the storm; `victim` counts workers from 0."""
 
     kind: Kind
     at: float

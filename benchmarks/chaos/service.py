@@ -89,9 +89,10 @@ class Service:
         self.fleet = Fleet(workers, self.postgres.port, self._start, folder / "logs")
 
     def register(self) -> None:
-        """Registers the study, for a storm and for a calm run, and makes the calm run."""
+        """Registers the study, for a storm and for a calm run, and makes the calm run, which does not sleep."""
+        self._run("launch", "storm.yaml", "--name", "calm", "--workers", "0")
+        self._run("worker", "--study", "calm", "--threads", "1")
         self._run("launch", "storm.yaml", "--workers", "0")
-        self._run("launch", "storm.yaml", "--name", "calm", "--workers", "1")
 
     def calm(self) -> list[TrialRecord]:
         return self._records("calm")
@@ -218,4 +219,5 @@ class Service:
             env=self._environment(self.postgres.url),
             check=True,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
