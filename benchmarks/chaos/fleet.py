@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ class Death:
     slot: int
     code: int
     at: float
-    expected: tuple[int, ...]
+    expected: frozenset[int]
 
     @property
     def by_itself(self) -> bool:
@@ -36,15 +36,17 @@ class Worker:
     """One slot of the fleet: its process of the moment, and its proxy.
 
     busy: something is being done to it that is not over.
+    started_at: when its process of the moment was started, Unix time.
     """
 
     def __init__(self, slot: int, database: int, start: Start, log: Path) -> None:
         self.slot = slot
         self.proxy = HalfOpenProxy(database)
         self.busy = False
+        self.started_at = 0.0
         self.log = log
         self._start = start
-        self._expected: tuple[int, ...] = ()
+        self._expected: set[int] = set()
         self._died_at = 0.0
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -65,10 +67,14 @@ class Worker:
         except psutil.NoSuchProcess:
             return None
 
-    def send(self, *numbers: int, expected: tuple[int, ...]) -> None:
+    def may_exit(self, *codes: int) -> None:
+        """Says that what is being done to it explains these exit codes too."""
+        self._expected.update(codes)
+
+    def send(self, *numbers: int, expected: Iterable[int]) -> None:
         """Sends signals, after which the process may exit with these codes."""
         assert self.process is not None
-        self._expected = expected
+        self.may_exit(*expected)
         for number in numbers:
             self.process.send_signal(number)
             time.sleep(0.05)
@@ -78,11 +84,12 @@ class Worker:
         if self.process is not None and self.process.poll() is None:
             return None
         if self.process is not None:
-            death = Death(self.slot, self.process.returncode, time.time(), self._expected)
+            death = Death(self.slot, self.process.returncode, time.time(), frozenset(self._expected))
             self.process, self._died_at = None, time.monotonic()
             return death
         if time.monotonic() - self._died_at > RESTART_SECONDS:
-            self._expected = ()
+            self._expected = set()
+            self.started_at = time.time()
             self.process = self._start(self.slot, self.proxy.port, self.log)
         return None
 

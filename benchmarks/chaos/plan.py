@@ -54,7 +54,7 @@ class Fault:
     draw: float  # in [0, 1): what else is left to chance, such as the place of a damage
 
 
-def storm(seed: int, *, minutes: float, workers: int, gap: tuple[float, float] = (2.0, 6.0)) -> Iterator[Fault]:
+def storm(seed: int, *, minutes: float, workers: int, gap: tuple[float, float] = (2.0, 8.0)) -> Iterator[Fault]:
     """The faults of a storm in their order, every kind equally often.
 
     gap: seconds between a fault and the next; a fault of the database is over before the next one comes.

@@ -63,13 +63,12 @@ sampler: grid
 budget: {trials: 24}
 """
 
-# What each worker process trains, with its epochs so far; a worker's name holds the number of its process.
-TASKS = r"""
-SELECT w.pid, s.name, t.number, t.losses,
+# What a worker process trains, and its epochs so far. Each shows itself under a device of its own.
+TASK = """
+SELECT s.name, t.number, t.losses,
        (SELECT json_object_agg(epoch, seconds) FROM search_epochs e WHERE e.ticket_id = t.ticket_id)
-FROM search_tickets t JOIN search_studies s USING (study_id)
-JOIN unnest(%s) AS w(pid) ON t.worker ~ ('\m' || w.pid || '\M')
-WHERE t.state = 'running'
+FROM search_tickets t JOIN search_studies s USING (study_id) JOIN search_workers w USING (worker)
+WHERE t.state = 'running' AND w.device LIKE %s AND w.started_at > to_timestamp(%s)
 """
 
 
@@ -91,7 +90,7 @@ class Service:
     def register(self) -> None:
         """Registers the study, for a storm and for a calm run, and makes the calm run, which does not sleep."""
         self._run("launch", "storm.yaml", "--name", "calm", "--workers", "0")
-        self._run("worker", "--study", "calm", "--threads", "1")
+        self._run("worker", "--study", "calm")
         self._run("launch", "storm.yaml", "--workers", "0")
 
     def calm(self) -> list[TrialRecord]:
@@ -122,21 +121,19 @@ class Service:
         return worker.trainer()
 
     def tasks(self) -> dict[int, Task]:
-        slots = {worker.pid: worker.slot for worker in self.fleet.workers if worker.is_up}
-        rows = self.postgres.execute(TASKS, [str(pid) for pid in slots], database="search")
-        return {
-            slots[int(pid)]: Task(
-                (study, number),
-                {int(epoch): seconds for epoch, seconds in (epochs or {}).items()},
-                spent=losses >= MAX_LOSSES - 1,
-            )
-            for pid, study, number, losses, epochs in rows
-        }
+        tasks = {}
+        for worker in self.fleet.workers:
+            if worker.is_up:
+                which = f"%{_device(worker.slot)}", worker.started_at
+                for study, number, losses, epochs in self.postgres.execute(TASK, *which, database="search"):
+                    seconds = {int(epoch): seconds for epoch, seconds in (epochs or {}).items()}
+                    tasks[worker.slot] = Task((study, number), seconds, spent=losses >= MAX_LOSSES - 1)
+        return tasks
 
     def damage(self, worker: Worker, task: Task, draw: float) -> None:
         """Cuts it short or turns one bit of it, at a place that `draw` says."""
         study, number = task.key
-        files = self._folder.glob(f"**/checkpoints/**/{study}/{number}/attempt-*/epoch-*.pt")
+        files = self._folder.glob(f"**/checkpoints/**/{study}-*/{number}/attempt-*/epoch-*.pt")
         newest = max(files, key=lambda file: file.name, default=None)
         if newest is None:
             return
@@ -185,7 +182,7 @@ class Service:
         (self._copy / "models" / "sleepy.py").write_text(MODEL)
         (self._copy / "storm.yaml").write_text(STUDY)
 
-    def _environment(self, url: str) -> dict[str, str]:
+    def _environment(self, url: str, slot: int) -> dict[str, str]:
         return os.environ | {
             "PYTHONPATH": str(self._copy),
             "SEARCH_HOME": str(self._folder / "home"),
@@ -194,15 +191,16 @@ class Service:
             "SEARCH_CHECKPOINTS": str(self._folder / "checkpoints"),
             "SEARCH_SLOTS": str(self._folder / "slots"),
             "SEARCH_STORE": url,
+            "CUDA_VISIBLE_DEVICES": _device(slot),
             "SEARCH_LEASE_SECONDS": str(LEASE_SECONDS),
             "SEARCH_STALL_SECONDS": str(STALL_SECONDS),
         }
 
     def _start(self, slot: int, port: int, log: Path) -> subprocess.Popen[bytes]:
-        environment = self._environment(self.postgres.url_through(port))
+        environment = self._environment(self.postgres.url_through(port), slot)
         with log.open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "search", "worker", "--slot", str(slot), "--threads", "1"],
+                [sys.executable, "-m", "search", "worker"],
                 cwd=self._copy,
                 env=environment | {"CHAOS_STEP_SECONDS": str(STEP_SECONDS)},
                 stdout=output,
@@ -216,8 +214,12 @@ class Service:
         subprocess.run(
             [sys.executable, "-m", "search", *arguments],
             cwd=self._copy,
-            env=self._environment(self.postgres.url),
+            env=self._environment(self.postgres.url, slot=0),
             check=True,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
         )
+
+
+def _device(slot: int) -> str:
+    """A GPU that no machine has: the worker has a slot of its own, and trains on the processor."""
+    return f"chaos-{slot}"

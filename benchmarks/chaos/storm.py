@@ -15,6 +15,7 @@ from benchmarks.chaos.plan import OF_DATABASE, Fault, Kind
 from tests.postgres import Postgres
 
 LOOK_SECONDS = 0.1
+START_AGAIN_LATER = 75  # exit code of a worker that can't go on through no fault of its own
 GIVEN_UP_SECONDS = 15.0  # a fault that finds no victim for so long is left out
 
 
@@ -94,6 +95,9 @@ class Storm:
         self._side.fleet.look_after()
         if self._database_is_there:
             self._side.tick()
+        else:
+            for worker in self._side.fleet.workers:
+                worker.may_exit(START_AGAIN_LATER)
         time.sleep(LOOK_SECONDS)
 
     def _attempt(self, fault: Fault, now: float, start: float) -> bool:
@@ -155,6 +159,7 @@ class Storm:
                 worker.proxy.swallow()
                 self._until(strike, worker, start, worker.proxy.heal)
             case Kind.DISK_FULL:
+                worker.may_exit(START_AGAIN_LATER)
                 self._side.fill_disk(worker, True)
                 self._until(strike, worker, start, lambda: self._side.fill_disk(worker, False))
         if fault.seconds == 0:
