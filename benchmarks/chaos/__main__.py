@@ -23,6 +23,7 @@ from typing import Protocol
 
 from rich.table import Table
 
+from benchmarks.chaos.fleet import Death
 from benchmarks.chaos.invariants import Finding, findings
 from benchmarks.chaos.plan import Kind, storm
 from benchmarks.chaos.service import Service
@@ -59,7 +60,7 @@ def main() -> int:
     ):
         stock_strikes = _rage(stock, arguments, "stock Optuna", STUCK_SECONDS)
         outcome = stock.outcome()
-    _show(arguments, strikes, found, stock_strikes, outcome)
+    _show(arguments, strikes, found, service.fleet.deaths_by_themselves, stock_strikes, outcome)
     broken = any(finding.violations for finding in found)
     if broken:
         print(f"logs and databases: {folder}")
@@ -94,6 +95,7 @@ def _show(
     arguments: argparse.Namespace,
     strikes: list[Strike],
     found: list[Finding],
+    deaths: list[Death],
     stock_strikes: list[Strike],
     outcome: Outcome,
 ) -> None:
@@ -101,7 +103,7 @@ def _show(
     table = Table("fault", "injected", "survived", "stock: injected", "survived", title=title)
     bad = set().union(*(finding.broken_by for finding in found))
     stock_bad = {("storm", cell) for cell in outcome.lost | outcome.left_running | outcome.duplicated}
-    ours, theirs = _survived(strikes, bad), _survived(stock_strikes, stock_bad)
+    ours, theirs = _survived(strikes, bad, deaths), _survived(stock_strikes, stock_bad, outcome.deaths)
     for kind in Kind:
         table.add_row(kind, *ours[kind], *theirs[kind])
     table.add_row("all", *_sum(ours), *_sum(theirs), end_section=True)
@@ -116,17 +118,32 @@ def _show(
     print(
         f"stock Optuna, of {outcome.filed} configurations: {len(outcome.lost)} lost, "
         f"{len(outcome.left_running)} left RUNNING, {len(outcome.duplicated)} duplicated; "
-        f"{outcome.epochs_repeated} epochs trained for nothing; {outcome.deaths} workers died by themselves"
+        f"{outcome.epochs_repeated} epochs trained for nothing; {len(outcome.deaths)} workers died by themselves"
     )
     if not (outcome.lost or outcome.left_running or outcome.duplicated or outcome.deaths):
         print("the control shows no loss: this storm proves nothing")
 
 
-def _survived(strikes: list[Strike], bad: set[tuple[str, int]]) -> dict[Kind, tuple[str, str]]:
-    """How often each fault was injected, and how often nothing that it struck was harmed."""
+def _survived(
+    strikes: list[Strike], bad: set[tuple[str, int]], deaths: list[Death]
+) -> dict[Kind, tuple[str, str]]:
+    """How often each fault was injected, and how often nothing that it struck was harmed.
+
+    A worker that died by itself was harmed by the last fault before.
+    """
+    fatal = {id(_last_before(death, strikes)) for death in deaths}
     injected = Counter(strike.fault.kind for strike in strikes)
-    well = Counter(strike.fault.kind for strike in strikes if not any(task.key in bad for task in strike.tasks))
+    well = Counter(
+        strike.fault.kind
+        for strike in strikes
+        if id(strike) not in fatal and not any(task.key in bad for task in strike.tasks)
+    )
     return {kind: (str(injected[kind]), str(well[kind])) for kind in Kind}
+
+
+def _last_before(death: Death, strikes: list[Strike]) -> Strike | None:
+    before = [strike for strike in strikes if strike.slot in (None, death.slot) and strike.began <= death.at]
+    return before[-1] if before else None
 
 
 def _sum(rows: dict[Kind, tuple[str, str]]) -> tuple[str, str]:

@@ -31,6 +31,10 @@ class Death:
     def by_itself(self) -> bool:
         return self.code not in self.expected
 
+    def __str__(self) -> str:
+        when = time.strftime("%H:%M:%S", time.gmtime(self.at))
+        return f"worker {self.slot} exited with code {self.code} at {when} UTC"
+
 
 class Worker:
     """One slot of the fleet: its process of the moment, and its proxy.
@@ -101,6 +105,10 @@ class Fleet:
         folder.mkdir(parents=True, exist_ok=True)
         self.workers = [Worker(slot, database, start, folder / f"worker-{slot}.log") for slot in range(count)]
         self.deaths: list[Death] = []
+
+    @property
+    def deaths_by_themselves(self) -> list[Death]:
+        return [death for death in self.deaths if death.by_itself]
 
     def look_after(self) -> None:
         """Starts every worker that is not running. To be called about ten times a second."""

@@ -1,12 +1,10 @@
 """What must hold after a storm, whatever it did."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmarks.chaos.fleet import Death
 from benchmarks.chaos.plan import Kind
 from benchmarks.chaos.service import Service
 from benchmarks.chaos.storm import Strike
@@ -54,7 +52,9 @@ def findings(service: Service, strikes: list[Strike]) -> list[Finding]:
         if [trial.number for trial in trials] != [*range(len(trials))]:
             numbers.sentences.append(f"{name}: {[trial.number for trial in trials]}")
     repeated = Finding("at most the epoch under way is trained again after a kill", _repeated(service, strikes))
-    died = Finding("no worker dies by itself", sentences=_deaths(service.fleet.deaths))
+    died = Finding(
+        "no worker dies by itself", sentences=[str(death) for death in service.fleet.deaths_by_themselves]
+    )
     return [done, left, once, repeated, equal, numbers, died]
 
 
@@ -98,7 +98,3 @@ def _durations(service: Service) -> dict[Key, dict[int, float]]:
     for name, number, epoch, seconds in rows:
         durations.setdefault((name, number), {})[epoch] = seconds
     return durations
-
-
-def _deaths(deaths: Iterable[Death]) -> list[str]:
-    return [f"worker {death.slot} exited with code {death.code}" for death in deaths if death.by_itself]

@@ -211,13 +211,15 @@ class Service:
             )
 
     def _run(self, *arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "search", *arguments],
-            cwd=self._copy,
-            env=self._environment(self.postgres.url, slot=0),
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        with (self._folder / "logs" / "commands.log").open("ab") as output:
+            subprocess.run(
+                [sys.executable, "-m", "search", *arguments],
+                cwd=self._copy,
+                env=self._environment(self.postgres.url, slot=0),
+                check=True,
+                stdout=output,
+                stderr=output,
+            )
 
 
 def _device(slot: int) -> str:

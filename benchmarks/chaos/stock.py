@@ -15,7 +15,7 @@ import psutil
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.chaos import stock_worker
-from benchmarks.chaos.fleet import Fleet, Worker
+from benchmarks.chaos.fleet import Death, Fleet, Worker
 from benchmarks.chaos.plan import LEASE_SECONDS, Kind
 from benchmarks.chaos.storm import Task
 from search.store.connection import optuna_url
@@ -47,7 +47,7 @@ class Outcome:
     left_running: set[int]
     duplicated: set[int]
     epochs_repeated: int
-    deaths: int
+    deaths: list[Death]
 
 
 class Stock:
@@ -84,7 +84,7 @@ class Stock:
             epochs_repeated=sum(
                 len(trial.intermediate_values) for trial in trials if trial.state != TrialState.COMPLETE
             ),
-            deaths=sum(death.by_itself for death in self.fleet.deaths),
+            deaths=self.fleet.deaths_by_themselves,
         )
 
     def close(self) -> None:
