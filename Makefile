@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test lint acceptance browser bench clean
+.PHONY: install demo test lint acceptance browser bench chaos clean
 
 install: $(VENV)/installed
 
@@ -34,6 +34,10 @@ browser: install
 
 bench: install
 	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
+
+# A seeded storm of faults over real workers, checked for losses, and the same over stock Optuna; 25 minutes.
+chaos: install
+	$(BIN)/python -m benchmarks.chaos
 
 clean:
 	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache
