@@ -29,6 +29,7 @@ ARG PIP_ARGS=
 COPY constraints.txt /opt/search/
 COPY --from=package /dashboard.txt /opt/search/requirements.txt
 RUN pip install --no-cache-dir ${PIP_ARGS} --constraint /opt/search/constraints.txt --requirement /opt/search/requirements.txt
+COPY docker/secrets.sh /opt/search/
 COPY --from=package /wheels /opt/search/wheels
 RUN pip install --no-deps --no-index /opt/search/wheels/*.whl
 USER 10001:10001
