@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: install demo test lint acceptance browser bench chaos clean
+.PHONY: install demo test lint acceptance browser compose bench chaos up down clean
 
 install: $(VENV)/installed
 
@@ -17,7 +18,7 @@ demo: install
 	$(BIN)/search launch clsfer_depth_lr --preset quick
 
 test: install
-	$(BIN)/python -m pytest --quiet -m 'not slow and not browser'
+	$(BIN)/python -m pytest --quiet -m 'not slow and not browser and not compose'
 
 lint: install
 	$(BIN)/ruff check .
@@ -32,12 +33,27 @@ acceptance: install
 browser: install
 	$(BIN)/python -m pytest --quiet -m browser
 
+# Builds the images and runs the fleet in containers, killing some; minutes, and a Docker daemon.
+compose: install
+	COMPOSE='$(COMPOSE)' $(BIN)/python -m pytest --quiet --capture=no -m compose
+
 bench: install
 	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
 
 # A seeded storm of faults over real workers, checked for losses, and the same over stock Optuna; 25 minutes.
 chaos: install
 	$(BIN)/python -m benchmarks.chaos
+
+# The fleet on this host, in containers. Goes on where `down` left it.
+up:
+	$(COMPOSE) build dashboard workers
+	$(COMPOSE) up --detach workers dashboard
+	@echo "dashboard: http://127.0.0.1:$${DASHBOARD_PORT:-8080}/dashboard for the user search; its password:"
+	@echo "  $(COMPOSE) exec dashboard cat /secrets/dashboard_password"
+	@echo "train something: $(COMPOSE) run --rm search launch clsfer_depth_lr --preset quick"
+
+down:
+	$(COMPOSE) down
 
 clean:
 	rm -rf $(VENV) results .pytest_cache .mypy_cache .ruff_cache

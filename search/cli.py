@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "--host", default="127.0.0.1", help="address to listen on; by default this machine only"
     )
     dashboard.add_argument("--port", type=_count, default=8080, help="port to listen on")
+    dashboard.add_argument("--password-file", type=Path, help="file with the password of the user `search`")
 
     data = _add_group(group, "data", "look at a data set, or prepare it")
     data_check = _add(data, "check", "tell what a data set holds and what is wrong with it", "data_check")

@@ -1,4 +1,8 @@
-"""What each command does: calls one function of a room, and prints."""
+"""What each command does: calls one function of a room, and prints.
+
+What only some of the commands need is imported by those: the dashboard's image has no libraries for training and
+drawing.
+"""
 
 from argparse import Namespace
 from dataclasses import asdict, replace
@@ -8,20 +12,19 @@ from sqlalchemy import make_url
 
 from search import console
 from search.analysis import dashboard as dashboard_server
-from search.launch import launch as launch_study
 from search.settings import Settings
 from search.store import embedded, schema, studies, workers
 from search.store.connection import open_store, store_url
 from search.store.studies import StudyRow, StudyState
 from search.store.workers import WorkerRecord
 from search.study import StudyDefinition, load_study, preset_names
-from search.training.survey import survey
-from search.worker import data, service, slots
 
 SURVEY_SIZE = 64  # pixels; only duplicates depend on it
 
 
 def launch(arguments: Namespace, settings: Settings) -> int:
+    from search.launch import launch as launch_study
+
     definition = _definition(arguments)
     if arguments.name:
         definition = definition.renamed(arguments.name)
@@ -40,6 +43,8 @@ def check(arguments: Namespace, settings: Settings) -> int:
 
 
 def worker(arguments: Namespace, settings: Settings) -> int:
+    from search.worker import service, slots
+
     slot = None if arguments.slot is None else slots.numbered_slot(settings, arguments.slot)
     if slot is not None and arguments.threads:
         slot = replace(slot, threads=arguments.threads)
@@ -99,11 +104,21 @@ def stop(arguments: Namespace, settings: Settings) -> int:
 
 def dashboard(arguments: Namespace, settings: Settings) -> int:
     open_store(settings).close()  # an empty database gets its tables, which the dashboard needs
-    dashboard_server.serve(store_url(settings), host=arguments.host, port=arguments.port)
+    file = arguments.password_file or settings.dashboard_password_file
+    dashboard_server.serve(
+        store_url(settings),
+        host=arguments.host,
+        port=arguments.port,
+        password=dashboard_server.read_password(file) if file else None,
+        names=settings.dashboard_names,
+    )
     return 0
 
 
 def data_check(arguments: Namespace, settings: Settings) -> int:
+    from search.training.survey import survey
+    from search.worker import data
+
     splits = data.load_splits(arguments.dataset, arguments.root, {}, settings.data)
     found = survey(splits, SURVEY_SIZE)
     if arguments.json:
@@ -114,6 +129,8 @@ def data_check(arguments: Namespace, settings: Settings) -> int:
 
 
 def data_prepare(arguments: Namespace, settings: Settings) -> int:
+    from search.worker import data
+
     definition = _definition(arguments)
     with console.progress_bar(f"preparing {definition.dataset.name}") as progress:
         folder, manifest = data.prepare(definition, settings, progress)

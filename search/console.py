@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,7 +15,9 @@ from rich.text import Text
 from search.store.studies import StudyRow, TrialRecord
 from search.store.workers import WorkerRecord
 from search.study import StudyDefinition
-from search.training.survey import Survey
+
+if TYPE_CHECKING:
+    from search.training.survey import Survey
 
 STATE_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "cyan", "waiting": "dim"}
 
@@ -133,7 +135,7 @@ def trial_table(row: StudyRow, trials: list[TrialRecord]) -> RenderableType:
     return table
 
 
-def survey_tables(found: Survey) -> RenderableType:
+def survey_tables(found: "Survey") -> RenderableType:
     """Counts by class and split, then every unreadable file and every duplicate across splits by name."""
     counts = Table("class", *found.splits, box=None, pad_edge=False)
     for name in found.classes:

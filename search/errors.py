@@ -91,6 +91,10 @@ class StoreOutage(StoreError):
     exit_code = 75
 
 
+class DashboardError(SearchError):
+    """The dashboard can't listen where it was told to, or must not without a password."""
+
+
 class WorkerError(SearchError):
     """A worker ended before its study did; the message ends with its last words and names its log."""
 

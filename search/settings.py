@@ -1,6 +1,5 @@
 """The environment, read once into one frozen `Settings`."""
 
-import getpass
 import os
 import tempfile
 from dataclasses import dataclass, field
@@ -30,6 +29,10 @@ class Settings:
     metrics_port: where a worker serves Prometheus metrics; None is nowhere (`SEARCH_METRICS_PORT`).
     metrics_host: the address that it listens on there (`SEARCH_METRICS_HOST`).
     health_file: file that a worker touches while it is well; None is none (`SEARCH_HEALTH_FILE`).
+    dashboard_password_file: file that holds the password of `search dashboard`; None asks for none
+        (`SEARCH_DASHBOARD_PASSWORD_FILE`).
+    dashboard_names: host names under which it is served, apart from this machine's own; separated by white space
+        (`SEARCH_DASHBOARD_NAMES`).
     lease_seconds: how long a silent worker keeps its ticket (`SEARCH_LEASE_SECONDS`).
     stall_seconds: how long a trial may make no progress before it is killed (`SEARCH_STALL_SECONDS`).
     """
@@ -45,25 +48,28 @@ class Settings:
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
     health_file: Path | None = None
+    dashboard_password_file: Path | None = None
+    dashboard_names: tuple[str, ...] = ()
     lease_seconds: float = 60.0
     stall_seconds: float = 600.0
 
 
 def read_settings() -> Settings:
     """The settings of this process's environment. Raises SettingsError naming the variable at fault."""
-    health_file = os.environ.get("SEARCH_HEALTH_FILE")
     return Settings(
         home=_folder("SEARCH_HOME", user_data_path("search", appauthor=False)),
         data=_folder("SEARCH_DATA", Path("data")),
         results=_place("SEARCH_RESULTS") or str(Path("results").absolute()),
         store=_store(),
         checkpoints=_place("SEARCH_CHECKPOINTS"),
-        slots=_folder("SEARCH_SLOTS", Path(tempfile.gettempdir(), f"search-slots-{getpass.getuser()}")),
+        slots=_folder("SEARCH_SLOTS", Path(tempfile.gettempdir(), f"search-slots-{os.getuid()}")),
         slots_per_gpu=_number("SEARCH_SLOTS_PER_GPU", low=1) or 1,
         launch_workers=_number("SEARCH_WORKERS", low=0),
         metrics_port=_number("SEARCH_METRICS_PORT", low=1, high=65535),
         metrics_host=os.environ.get("SEARCH_METRICS_HOST") or "127.0.0.1",
-        health_file=Path(health_file) if health_file else None,
+        health_file=_file("SEARCH_HEALTH_FILE"),
+        dashboard_password_file=_file("SEARCH_DASHBOARD_PASSWORD_FILE"),
+        dashboard_names=tuple(os.environ.get("SEARCH_DASHBOARD_NAMES", "").split()),
         lease_seconds=_seconds("SEARCH_LEASE_SECONDS", 60.0),
         stall_seconds=_seconds("SEARCH_STALL_SECONDS", 600.0),
     )
@@ -71,6 +77,11 @@ def read_settings() -> Settings:
 
 def _folder(variable: str, default: Path) -> Path:
     return Path(os.environ.get(variable) or default).expanduser().absolute()
+
+
+def _file(variable: str) -> Path | None:
+    file = os.environ.get(variable)
+    return Path(file) if file else None
 
 
 def _place(variable: str) -> str | None:
