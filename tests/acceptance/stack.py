@@ -63,7 +63,7 @@ class Stack:
         self._environment = os.environ | environment
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        """Runs `docker compose ARGUMENTS` and returns what it printed; its notes on progress go into errors."""
+        """Runs `docker compose ARGUMENTS` and returns what it printed; its notes on progress are kept for errors."""
         return _run([*self._command, *arguments], code, self._environment)
 
     def search(self, *arguments: str, file: Path | None = None) -> str:
@@ -73,10 +73,8 @@ class Stack:
 
     def containers(self, service: str, *, running: bool = True) -> list[str]:
         """The ids of a service's containers, one-off ones apart; the oldest first."""
-        named = {"project": self.project, "service": service, "oneoff": "False"}
-        filters = [
-            part for key, value in named.items() for part in ("-f", f"label=com.docker.compose.{key}={value}")
-        ]
+        labels = [f"com.docker.compose.project={self.project}", f"com.docker.compose.service={service}"]
+        filters = [part for label in [*labels, "com.docker.compose.oneoff=False"] for part in ("-f", f"label={label}")]
         return docker("ps", "-q", "--no-trunc", *([] if running else ["-a"]), *filters).split()[::-1]
 
     def everything(self) -> list[dict[str, Any]]:
@@ -100,7 +98,8 @@ def _run(
     command: list[str], code: int = 0, environment: dict[str, str] | None = None, *, merged: bool = False
 ) -> str:
     errors = subprocess.STDOUT if merged else subprocess.PIPE
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": errors}
-    ran = subprocess.run(command, text=True, env=environment, cwd=ROOT, **streams)  # type: ignore[call-overload]
+    ran = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL
+    )
     assert ran.returncode == code, f"{shlex.join(command)} ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
     return ran.stdout
