@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Callable, Iterable
+from itertools import groupby
 
 from search.settings import SECRET_VARIABLES, Settings
 
@@ -31,7 +32,7 @@ def known_secrets(settings: Settings) -> list[str]:
 def redaction(secrets: Iterable[str]) -> Redact:
     """A function that puts `***` for the secrets, however quoted, and for the passwords of URLs in a text."""
     longest_first = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-    known = re.compile("|".join("".join(map(_quoted, secret)) for secret in longest_first) or "(?!)")
+    known = re.compile("|".join(map(_pattern, longest_first)) or "(?!)")
     return lambda text: without_url_passwords(known.sub(_HIDDEN, text))
 
 
@@ -40,24 +41,42 @@ def without_url_passwords(text: str) -> str:
     return _USERINFO.sub(rf"\1{_HIDDEN}@", text)
 
 
-def _quoted(character: str) -> str:
-    """A pattern for one character of a secret: as it is, or as URLs, Python, JSON and SQL quote it."""
+def _pattern(secret: str) -> str:
+    """A pattern for the secret: as it is, or as URLs, Python, JSON, SQL and a nest of them quote it.
+
+    Possessive (`+`) or of bounded length wherever hostile text could make it try again and again.
+    """
+    pieces, before = [], ""
+    for character, run in groupby(secret):
+        pieces.append(_run(character, len([*run]), after_backslash=before == "\\"))
+        before = character
+    return "".join(pieces)
+
+
+def _run(character: str, length: int, *, after_backslash: bool) -> str:
+    """A pattern for so many of one character."""
+    # The backslash that quotes this one is taken already where the character before is one itself.
+    escape = r"\\{0,8}+" if after_backslash else r"\\{1,8}+"
     code = ord(character)
     utf8 = character.encode(errors="surrogatepass")
     utf16 = character.encode("utf-16-be", errors="surrogatepass").hex()
-    forms = [
-        "".join(f"%(?:25)*{byte:02x}" for byte in utf8),
-        "".join(rf"\\+x{byte:02x}" for byte in utf8),
-        "".join(rf"\\+u{utf16[start : start + 4]}" for start in range(0, len(utf16), 4)),
-        rf"\\+(?:x{code:02x}|u{code:04x}|U{code:08x})",
+    coded = [
+        "".join(f"%(?:25){{0,3}}{byte:02x}" for byte in utf8),
+        "".join(f"{escape}x{byte:02x}" for byte in utf8),
+        "".join(f"{escape}u{utf16[start : start + 4]}" for start in range(0, len(utf16), 4)),
+        f"{escape}(?:x{code:02x}|u{code:04x}|U{code:08x})",
     ]
-    plain = re.escape(character)
-    if not character.isalnum():
-        plain = rf"(?:\\*{plain}){{1,2}}"
-    if character == " ":
-        plain = rf"{plain}|\+"
-    if character == "\n":
-        plain = r"\n[ |]*"  # a traceback indents the exceptions of a group
     if character in _LETTERS:
-        plain = rf"{plain}|\\+{_LETTERS[character]}"
-    return f"(?:{plain}|(?i:{'|'.join(forms)}))"
+        coded.append(f"{escape}{_LETTERS[character]}")
+    quoted = f"(?i:{'|'.join(coded)})"
+    plain = re.escape(character)
+    if character == "\\":
+        return rf"(?:\\{{{length},{8 * length}}}+|{quoted}{{{length}}})"
+    if character in "'\"%{}":  # which SQL and templates double
+        return rf"(?:\\{{0,8}}+{plain}|{quoted}){{{length},{2 * length}}}"
+    if character == "\n":
+        plain = r"\n[ |]*+"  # a traceback indents the exceptions of a group
+    if character == " ":
+        plain = r" |\+"
+    escaped = "" if character.isalnum() else r"\\{0,8}+"
+    return f"(?:{escaped}(?:{plain})|{quoted}){{{length}}}"

@@ -6,6 +6,8 @@ import pty
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,26 @@ def test_a_secret_appears_nowhere(run: Any) -> None:
 def test_a_secret_is_found_however_quoted(form: str) -> None:
     hidden = redaction([CANARY])(f"before {form} after")
     assert re.fullmatch(r"""before [\['"\\b]*\*\*\*[\]'"\\]* after""", hidden)
+
+
+@pytest.mark.parametrize(
+    "secret", ["\\", "\\\n", "\\\\é", "''", "%25x", "%%%", "+ +", " ", 'a\\"', "{{{", "\t\r", "\\'\\'"]
+)
+@pytest.mark.parametrize(
+    "quoting", [str, quote, quote_plus, repr, ascii, json.dumps, lambda text: repr(json.dumps(text))]
+)
+def test_a_secret_of_nothing_but_what_is_quoted_is_found(secret: str, quoting: Callable[[str], str]) -> None:
+    assert redaction([f"zq{secret}xj"])(quoting(f"<zq{secret}xj>")).count("***") == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["\\" * 50_000, "://a:" * 40_000, "%25" * 50_000, "'" * 50_000, "\\'" * 50_000, "c4n@ry:/{%" * 20_000]
+)
+def test_hostile_text_does_not_hold_the_search_up(text: str) -> None:
+    hide = redaction([CANARY, "\\\\''\"\"ab", "%%%\\'\\'x"])
+    started = time.perf_counter()
+    hide(text)
+    assert time.perf_counter() - started < 3
 
 
 @pytest.mark.parametrize(
