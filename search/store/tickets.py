@@ -330,6 +330,14 @@ def lose(connection: Connection, lease: Lease, reason: str) -> bool:
     return _settle(connection, lease, state, "lost", None, reason, {})
 
 
+def has_ended(connection: Connection, lease: Lease) -> bool:
+    """Whether the ticket is over for good, whichever attempt ended it."""
+    state = connection.execute(
+        text("SELECT state FROM search_tickets WHERE ticket_id = :ticket_id"), {"ticket_id": lease.ticket_id}
+    ).scalar_one()
+    return state not in ("waiting", "running")
+
+
 def reap(connection: Connection, *, patience: float) -> list[Lost]:
     """Takes back every ticket whose lease ran out, closing the dead attempts' trials.
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
-from search.errors import StoreError
+from search.errors import StoreError, StoreOutage
 from search.settings import Settings
-from search.store import embedded, schema
+from search.store import connection, embedded, patience, schema
 from search.store.connection import Store, open_store, store_url
+from tests.half_open_proxy import HalfOpenProxy
+from tests.postgres import Postgres
 
 from .conftest import make_settings
 
@@ -45,6 +48,37 @@ def test_a_transaction_cut_in_the_middle_runs_again_whole(store: Store, server: 
 
     store.run(insert_once)
     assert store.run(lambda c: c.execute(text("SELECT count(*) FROM counter")).scalar()) == 1
+
+
+def test_a_half_open_connection_is_noticed_and_replaced(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr(patience, "CONNECT_SECONDS", 2.0)
+    with Postgres(tmp_path) as postgres, HalfOpenProxy(postgres.port) as proxy:
+        store = open_store(make_settings(tmp_path, postgres.url_through(proxy.port)))
+        assert store.run(lambda c: c.execute(text("SELECT 1")).scalar()) == 1
+        proxy.swallow()
+        healing = threading.Timer(5.0, proxy.heal)
+        healing.start()
+        assert store.run(lambda c: c.execute(text("SELECT 2")).scalar()) == 2
+        assert store.errors >= 1
+        healing.join()
+        store.close()
+
+
+def test_who_must_leave_does_not_wait_for_the_database(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "LEAVING_SECONDS", 1.0)
+    leaving = threading.Event()
+    with Postgres(tmp_path) as postgres:
+        store = open_store(make_settings(tmp_path, postgres.url), leaving=leaving)
+        postgres.stop()
+        leaving.set()
+        with pytest.raises(StoreOutage, match="out of reach"):
+            store.run(lambda c: c.execute(text("SELECT 1")))
+        store.close()
 
 
 def test_a_fault_of_the_statement_is_not_retried(store: Store) -> None:

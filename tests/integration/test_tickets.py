@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from sqlalchemy import text
 
 from search import __version__
-from search.errors import StudyConflict, StudyNotFound
+from search.errors import OldVersion, StudyConflict, StudyNotFound
 from search.settings import Settings
 from search.store import studies, tickets
 from search.store.connection import Store, open_store
@@ -266,6 +266,89 @@ def test_of_many_that_register_at_once_one_creates(settings: Settings, store: St
     with ThreadPoolExecutor(6) as pool:
         assert len(set(pool.map(worker, range(6)))) == 1
     assert register(store, definition).tickets == 4
+
+
+def test_a_worker_is_given_nothing_that_a_newer_version_registered(store: Store, study: StudyRow) -> None:
+    raise_version(store, "0.10.0")
+    assert claim(store) is None
+    assert store.run(lambda c: studies.newer_than(c, RELEASE)) == [("small", "0.10.0")]
+    row = store.run(lambda c: studies.find(c, "small"))
+    with pytest.raises(OldVersion, match=r"registered by search 0\.10\.0, and this is 0\.1\.0: upgrade here"):
+        studies.refuse_old_version(row, "0.1.0")
+    raise_version(store, "0.0.9")
+    assert claim(store) is not None
+    assert store.run(lambda c: studies.newer_than(c, RELEASE)) == []
+
+
+def test_an_older_version_cannot_launch_what_a_newer_one_registered(
+    store: Store, study: StudyRow, tmp_path: Path
+) -> None:
+    raise_version(store, "99.1")
+    with pytest.raises(OldVersion):
+        register(store, define(tmp_path))
+    raise_version(store, "0.0.1")
+    assert register(store, define(tmp_path)).code_version == __version__, "now older workers are given none of it"
+
+
+def raise_version(store: Store, version: str) -> None:
+    store.run(lambda c: c.execute(text("UPDATE search_studies SET code_version = :v"), {"v": version}))
+
+
+def test_a_study_that_a_worker_refuses_is_left_to_others(store: Store, study: StudyRow) -> None:
+    refused = {"worker": "w", "claim": "a", "lease": 60.0, "release": RELEASE, "refused": [study.study_id]}
+    assert store.run(lambda c: tickets.claim(c, **refused)) is None
+    assert claim(store) is not None
+
+
+def test_every_attempt_is_kept_with_its_end(store: Store, study: StudyRow) -> None:
+    def attempts() -> list[tuple[object, ...]]:
+        query = "SELECT attempt, worker, resumed_from, outcome, reason FROM search_attempts ORDER BY attempt"
+        return [tuple(row) for row in store.run(lambda c: c.execute(text(query)).all())]
+
+    first = taken(claim(store, worker="a"))
+    begin(store, study, first)
+    report(store, first, 1, 0.5)
+    store.run(lambda c: tickets.give_back(c, first, "the worker was stopped"))
+    second = taken(claim(store, worker="b"))
+    assert second.epochs == 1
+    store.run(lambda c: tickets.resumed(c, second, epochs=1))
+    store.run(lambda c: tickets.lose(c, second, "killed"))
+    third = taken(claim(store, worker="c"))
+    expire(store, third)
+    reap(store)
+    fourth = taken(claim(store, worker="d"))
+    begin(store, study, fourth)
+    store.run(lambda c: tickets.finish(c, fourth, "complete", value=0.5))
+    assert attempts() == [
+        (1, "a", None, "given back", "the worker was stopped"),
+        (2, "b", 1, "lost", "killed"),
+        (3, "c", None, "lost", "worker c fell silent in attempt 3"),
+        (4, "d", None, "complete", None),
+    ]
+    retries = records(store, study)[0].retries
+    assert [(retry.attempt, retry.outcome) for retry in retries] == [(1, "given back"), (2, "lost"), (3, "lost")]
+
+
+def test_epochs_that_the_last_attempt_did_not_come_to_are_dropped(store: Store, study: StudyRow) -> None:
+    first = taken(claim(store))
+    begin(store, study, first)
+    for epoch in (1, 2, 3):
+        report(store, first, epoch, 0.1 * epoch)
+    store.run(lambda c: tickets.lose(c, first, "killed"))
+    second = taken(claim(store))
+    begin(store, study, second)
+    report(store, second, 1, 0.1)
+    store.run(lambda c: tickets.finish(c, second, "pruned", value=0.1, reason="pruned after epoch 1"))
+    assert records(store, study)[0].curve == {1: 0.1}
+
+
+def test_a_lost_attempt_leaves_the_rungs_of_successive_halving(store: Store, study: StudyRow) -> None:
+    lease = taken(claim(store))
+    trial_id = begin(store, study, lease)
+    assert trial_id is not None
+    store.storage.set_trial_system_attr(trial_id, "completed_rung_0", 0.5)
+    store.run(lambda c: tickets.lose(c, lease, "killed"))
+    assert store.storage.get_trial(trial_id).system_attrs == {}
 
 
 def test_an_unknown_study_names_those_there_are(store: Store, study: StudyRow) -> None:

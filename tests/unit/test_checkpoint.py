@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from search.errors import CheckpointError
 from search.training.checkpoint import Checkpoints
 
 
@@ -39,6 +40,31 @@ def saved(tmp_path: Path) -> Checkpoints:
 
 def newest_file(saved: Checkpoints) -> Path:
     return saved.folder / "attempt-1" / "epoch-000003.pt"
+
+
+def test_a_full_disk_is_a_warning_until_the_third_time_in_a_row(
+    saved: Checkpoints, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = saved.folder / "attempt-1"
+    for epoch in (4, 5, 6):
+        (own / f"epoch-{epoch:06}.tmp").symlink_to("/dev/full")
+    saved.try_to_save(4, state(4))
+    saved.try_to_save(5, state(5))
+    assert "epoch 5 can't be saved" in caplog.text
+    assert "No space left on device); training goes on" in caplog.text
+    assert epoch_of(saved) == 3
+    with pytest.raises(CheckpointError, match="the third in a row: free some space there"):
+        saved.try_to_save(6, state(6))
+    assert epoch_of(saved) == 3
+
+
+def test_a_save_that_works_starts_the_count_anew(saved: Checkpoints) -> None:
+    own = saved.folder / "attempt-1"
+    for epoch in (4, 5, 6, 7, 8):
+        if epoch != 6:
+            (own / f"epoch-{epoch:06}.tmp").symlink_to("/dev/full")
+        saved.try_to_save(epoch, state(epoch))
+    assert epoch_of(saved) == 6
 
 
 def test_nothing_saved_is_none(tmp_path: Path) -> None:
@@ -140,6 +166,7 @@ def test_a_full_disk_leaves_no_trace_and_the_old_ones_stand(saved: Checkpoints) 
     script = """
 import resource, sys, torch
 from pathlib import Path
+from search.errors import CheckpointError
 from search.training.checkpoint import Checkpoints
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
@@ -159,6 +186,7 @@ def test_kill_in_mid_save_leaves_a_whole_one(tmp_path: Path) -> None:
     script = """
 import sys, torch
 from pathlib import Path
+from search.errors import CheckpointError
 from search.training.checkpoint import Checkpoints
 checkpoints = Checkpoints(Path(sys.argv[1]), 1)
 epoch = 0
