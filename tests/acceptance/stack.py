@@ -60,21 +60,23 @@ class Stack:
         self.project = f"search-test-{uuid.uuid4().hex[:8]}"
         options = [option for file in files for option in ("-f", str(file))]
         self._command = [*compose_command(), "-p", self.project, *options]
-        self._environment = os.environ | environment
+        self.environment = environment
 
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        """Runs `docker compose ARGUMENTS` and returns what it printed; its notes on progress are kept for errors."""
-        return _run([*self._command, *arguments], code, self._environment)
+    def __call__(self, *arguments: str, code: int = 0, errors: bool = False) -> str:
+        """Runs `docker compose ARGUMENTS` and returns what it printed: on standard output, or errors, too."""
+        return _run([*self._command, *arguments], code, os.environ | self.environment, merged=errors)
 
     def search(self, *arguments: str, file: Path | None = None) -> str:
         """Runs `search ARGUMENTS` in a container of its own, with one file at /study.yaml."""
         mounted = ["-v", f"{file}:/study.yaml:ro"] if file else []
-        return self("run", "--rm", *mounted, "search", *arguments)
+        return self("run", "--rm", "-T", *mounted, "search", *arguments)
 
     def containers(self, service: str, *, running: bool = True) -> list[str]:
         """The ids of a service's containers, one-off ones apart; the oldest first."""
         labels = [f"com.docker.compose.project={self.project}", f"com.docker.compose.service={service}"]
-        filters = [part for label in [*labels, "com.docker.compose.oneoff=False"] for part in ("-f", f"label={label}")]
+        filters = [
+            part for label in [*labels, "com.docker.compose.oneoff=False"] for part in ("-f", f"label={label}")
+        ]
         return docker("ps", "-q", "--no-trunc", *([] if running else ["-a"]), *filters).split()[::-1]
 
     def everything(self) -> list[dict[str, Any]]:
@@ -99,7 +101,13 @@ def _run(
 ) -> str:
     errors = subprocess.STDOUT if merged else subprocess.PIPE
     ran = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL
+        command,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
     )
     assert ran.returncode == code, f"{shlex.join(command)} ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
     return ran.stdout
