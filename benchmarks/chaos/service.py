@@ -20,6 +20,7 @@ from search.store import studies
 from search.store.connection import Store, open_store
 from search.store.studies import StudyRow, TrialRecord
 from search.store.tickets import MAX_LOSSES
+from search.worker.slots import cpu_cores
 from tests.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]
@@ -191,7 +192,7 @@ class Service:
             "SEARCH_CHECKPOINTS": str(self._folder / "checkpoints"),
             "SEARCH_SLOTS": str(self._folder / "slots"),
             "SEARCH_STORE": url,
-            "CUDA_VISIBLE_DEVICES": _device(slot),
+            "CUDA_VISIBLE_DEVICES": ",".join([_device(slot)] * cpu_cores()),  # so that it gets one thread
             "SEARCH_LEASE_SECONDS": str(LEASE_SECONDS),
             "SEARCH_STALL_SECONDS": str(STALL_SECONDS),
         }
@@ -223,5 +224,5 @@ class Service:
 
 
 def _device(slot: int) -> str:
-    """A GPU that no machine has: the worker has a slot of its own, and trains on the processor."""
+    """A GPU that no machine has. The worker trains on the processor, under a name of its own."""
     return f"chaos-{slot}"
