@@ -165,6 +165,8 @@ _SETTLED_ALREADY = text(
     "SELECT FROM search_tickets WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = :state"
 )
 
+_HAS_ENDED = text("SELECT state NOT IN ('waiting', 'running') FROM search_tickets WHERE ticket_id = :ticket_id")
+
 # While the server has been up for a short time only, every lease looks expired though its worker may live.
 _REAP = text(
     """
@@ -328,6 +330,11 @@ def lose(connection: Connection, lease: Lease, reason: str) -> bool:
     ).scalar()
     state = "waiting" if losses is None or losses <= MAX_LOSSES else "failed"
     return _settle(connection, lease, state, "lost", None, reason, {})
+
+
+def has_ended(connection: Connection, lease: Lease) -> bool:
+    """Whether the ticket has ended for good, by whatever attempt, or is no longer there."""
+    return connection.execute(_HAS_ENDED, {"ticket_id": lease.ticket_id}).scalar() is not False
 
 
 def reap(connection: Connection, *, patience: float) -> list[Lost]:

@@ -5,7 +5,6 @@ died or hangs).
 """
 
 import logging
-import shutil
 import time
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -93,7 +92,8 @@ class Attempt:
         except Fenced:
             log.warning("ticket %s was taken by another worker", self._lease.number)
             self._child.abandon()
-            shutil.rmtree(folder / f"attempt-{self._lease.attempt}", ignore_errors=True)
+            if self._store.run_statement(lambda connection: tickets.has_ended(connection, self._lease)):
+                self._checkpoints.remove()  # saved since; before that, the other worker may resume from them
         finally:
             self._desk.metrics.read_ages_from(lease=lambda: 0.0, progress=lambda: 0.0)
         return None
