@@ -135,7 +135,7 @@ class Service:
         """Cuts it short or turns one bit of it, at a place that `draw` says."""
         study, number = task.key
         files = self._folder.glob(f"**/checkpoints/**/{study}-*/{number}/attempt-*/epoch-*.pt")
-        newest = max(files, key=lambda file: file.name, default=None)
+        newest = max(files, key=lambda file: (file.name, int(file.parent.name.split("-")[1])), default=None)
         if newest is None:
             return
         data = bytearray(newest.read_bytes())
