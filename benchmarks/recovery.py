@@ -90,7 +90,7 @@ def _search(environment: dict[str, str], folder: Path, *arguments: str) -> "subp
 
 def _is_training(postgres: Postgres, attempt: int) -> bool:
     """Whether that attempt has resumed, which is when its first step begins."""
-    statement = "SELECT FROM search_attempts WHERE attempt = %s AND resumed_from IS NOT NULL"
+    statement = "SELECT 1 FROM search_attempts WHERE attempt = %s AND resumed_from IS NOT NULL"
     return bool(postgres.execute(statement, attempt, database="search"))
 
 

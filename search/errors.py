@@ -79,7 +79,12 @@ class StoreError(SearchError):
 
 
 class StoreUnreachable(StoreError):
-    """No server answers where the store should be."""
+    """No server answers where the store should be.
+
+    The exit code is EX_TEMPFAIL of sysexits.h: start me again later.
+    """
+
+    exit_code = 75
 
 
 class StoreOutage(StoreError):

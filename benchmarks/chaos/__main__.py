@@ -19,7 +19,6 @@ import time
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
-from typing import Protocol
 
 from rich.table import Table
 
@@ -27,21 +26,13 @@ from benchmarks.chaos.fleet import Death
 from benchmarks.chaos.invariants import Finding, findings
 from benchmarks.chaos.plan import Kind, storm
 from benchmarks.chaos.service import Service
+from benchmarks.chaos.side import Side, Strike
 from benchmarks.chaos.stock import STUCK_SECONDS, Outcome, Stock
-from benchmarks.chaos.storm import Side, Storm, Strike
+from benchmarks.chaos.storm import Storm
 from search import console
 from tests.postgres import Postgres
 
 DRAIN_SECONDS = 300.0  # for finishing what is left after the storm
-
-
-class Finishing(Side, Protocol):
-    """A side that can be told that the storm is over."""
-
-    def stop_filing(self) -> None: ...
-
-    @property
-    def is_done(self) -> bool: ...
 
 
 def main() -> int:
@@ -77,7 +68,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _rage(side: Finishing, arguments: argparse.Namespace, who: str, drain_seconds: float) -> list[Strike]:
+def _rage(side: Side, arguments: argparse.Namespace, who: str, drain_seconds: float) -> list[Strike]:
     """One storm over one side, to the end of its work."""
     plan = storm(arguments.seed, minutes=arguments.minutes, workers=arguments.workers)
     raging = Storm(side, plan)

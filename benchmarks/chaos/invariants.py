@@ -7,12 +7,36 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.chaos.plan import Kind
 from benchmarks.chaos.service import Service
-from benchmarks.chaos.storm import Strike
+from benchmarks.chaos.side import Strike
 from search.store.studies import TrialRecord
+from search.training.checkpoint import FAILURES
 
 Key = tuple[str, int]
 
-MAY_COST_AN_EPOCH = (Kind.DAMAGE, Kind.DISK_FULL)
+# Reported epochs that a fault may cost beside: that of the damaged checkpoint; those that found no room.
+MAY_COST = {Kind.DAMAGE: 1, Kind.DISK_FULL: FAILURES}
+
+
+ATTEMPTS = """
+SELECT s.name, t.number, extract(epoch FROM a.claimed_at)::float8, a.resumed_from,
+       coalesce((SELECT max(v.step) FROM trial_intermediate_values v
+                 JOIN trials USING (trial_id)
+                 JOIN trial_user_attributes ticket ON ticket.trial_id = v.trial_id AND ticket.key = 'ticket'
+                 JOIN trial_user_attributes attempt ON attempt.trial_id = v.trial_id AND attempt.key = 'attempt'
+                 WHERE trials.study_id = s.study_id AND ticket.value_json = t.number::text
+                   AND attempt.value_json = a.attempt::text), 0)
+FROM search_attempts a JOIN search_tickets t USING (ticket_id) JOIN search_studies s USING (study_id)
+ORDER BY s.name, t.number, a.attempt
+"""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a ticket. resumed_from: the epochs it took over, None where it did not come to train."""
+
+    claimed_at: float  # Unix time
+    resumed_from: int | None
+    reported: int  # its last epoch
 
 
 @dataclass
@@ -68,24 +92,45 @@ def _ticket(trial: FrozenTrial) -> int:
 
 
 def _repeated(service: Service, strikes: list[Strike]) -> set[Key]:
-    """Tickets of which an epoch was trained again that had been reported when a fault struck.
+    """Tickets of which a reported epoch was trained again, beside those that their faults may cost.
 
-    An epoch trained again never takes the same time to the last digit, so its duration tells. A damaged or unsaved
-    checkpoint costs the epoch that it was of.
+    By the service's own account of where each attempt resumed, and by the durations of epochs: one that is trained
+    again never takes the same time to the last digit.
     """
-    broken = set()
+    costs: dict[Key, list[tuple[float, int]]] = {}
+    for strike in strikes:
+        for task in strike.tasks:
+            costs.setdefault(task.key, []).append((strike.began, MAY_COST.get(strike.fault.kind, 0)))
     durations = _durations(service)
-    for place, strike in enumerate(strikes):
+    broken = {key for key, attempts in _attempts(service).items() if _fell_back(attempts, costs.get(key, []))}
+    for strike in strikes:
         for task in strike.tasks:
             now = durations.get(task.key, {})
             again = sum(now.get(epoch) != seconds for epoch, seconds in task.epochs.items())
-            allowed = sum(
-                other.fault.kind in MAY_COST_AN_EPOCH and task.key in {each.key for each in other.tasks}
-                for other in strikes[place:]
-            )
-            if again > allowed:
+            if again > sum(cost for _, cost in costs[task.key]):
                 broken.add(task.key)
     return broken
+
+
+def _fell_back(attempts: list[Attempt], costs: list[tuple[float, int]]) -> bool:
+    """Whether an attempt resumed before the last epoch that one before it had reported."""
+    had, since = 0, 0.0
+    for attempt in attempts:
+        if attempt.resumed_from is not None:
+            allowed = sum(cost for at, cost in costs if since <= at <= attempt.claimed_at)
+            if attempt.resumed_from < had - allowed:
+                return True
+            had, since = attempt.resumed_from, attempt.claimed_at
+        had = max(had, attempt.reported)
+    return False
+
+
+def _attempts(service: Service) -> dict[Key, list[Attempt]]:
+    """Each ticket's attempts, in their order."""
+    attempts: dict[Key, list[Attempt]] = {}
+    for name, number, *rest in service.postgres.execute(ATTEMPTS, database="search"):
+        attempts.setdefault((name, number), []).append(Attempt(*rest))
+    return attempts
 
 
 def _durations(service: Service) -> dict[Key, dict[int, float]]:

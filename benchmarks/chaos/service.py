@@ -3,7 +3,6 @@
 import math
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,56 +11,19 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.chaos.checkout import STUDY_FILE, make_checkout
 from benchmarks.chaos.fleet import Fleet, Worker
 from benchmarks.chaos.plan import LEASE_SECONDS, STALL_SECONDS, Kind
-from benchmarks.chaos.storm import Task
+from benchmarks.chaos.side import Task
 from search.settings import Settings
 from search.store import studies
 from search.store.connection import Store, open_store
 from search.store.studies import StudyRow, TrialRecord
 from search.store.tickets import MAX_LOSSES
+from search.worker.slots import cpu_cores
 from tests.postgres import Postgres
 
-ROOT = Path(__file__).parents[2]
 STEP_SECONDS = 0.06  # that a training step sleeps: about 0.7 s an epoch
-
-MODEL = '''"""A linear classifier that takes its time."""
-
-import os
-import time
-
-from torch import Tensor, nn
-
-STEP_SECONDS = float(os.environ.get("CHAOS_STEP_SECONDS", "0"))
-
-
-class Sleepy(nn.Module):
-    def __init__(self, inputs: int, outputs: int, dropout: float) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(inputs, outputs))
-
-    def forward(self, images: Tensor) -> Tensor:
-        time.sleep(STEP_SECONDS)
-        return self.layers(images)
-
-
-def build(*, outputs: int, image_size: int, dropout: float = 0.0) -> nn.Module:
-    return Sleepy(3 * image_size**2, outputs, dropout)
-'''
-
-STUDY = """
-name: storm
-question: Does a storm change anything?
-dataset: {name: synthetic_faces, image_size: 16, images: 240, test_images: 70, subjects: 30}
-model: {name: sleepy}
-objective: accuracy
-training: {epochs: 8, batch_size: 16}
-space:
-  lr: {role: nuisance, grid: "6 points from 1e-4 to 1e-2, log"}
-  dropout: {role: nuisance, choices: [0.0, 0.1, 0.2, 0.3]}
-sampler: grid
-budget: {trials: 24}
-"""
 
 # What a worker process trains, and its epochs so far. Each shows itself under a device of its own.
 TASK = """
@@ -82,16 +44,16 @@ class Service:
         self._names = ["storm"]
         self._filing = True
         self._looks = 0
-        self._drop_in()
+        make_checkout(self._copy)
         self._settings = Settings(folder / "home", folder / "data", str(folder / "results"), self.postgres.url)
         self.store: Store = open_store(self._settings)
         self.fleet = Fleet(workers, self.postgres.port, self._start, folder / "logs")
 
     def register(self) -> None:
         """Registers the study, for a storm and for a calm run, and makes the calm run, which does not sleep."""
-        self._run("launch", "storm.yaml", "--name", "calm", "--workers", "0")
+        self._run("launch", STUDY_FILE, "--name", "calm", "--workers", "0")
         self._run("worker", "--study", "calm")
-        self._run("launch", "storm.yaml", "--workers", "0")
+        self._run("launch", STUDY_FILE, "--workers", "0")
 
     def calm(self) -> list[TrialRecord]:
         return self._records("calm")
@@ -134,7 +96,7 @@ class Service:
         """Cuts it short or turns one bit of it, at a place that `draw` says."""
         study, number = task.key
         files = self._folder.glob(f"**/checkpoints/**/{study}-*/{number}/attempt-*/epoch-*.pt")
-        newest = max(files, key=lambda file: file.name, default=None)
+        newest = max(files, key=lambda file: (file.name, int(file.parent.name.split("-")[1])), default=None)
         if newest is None:
             return
         data = bytearray(newest.read_bytes())
@@ -175,13 +137,6 @@ class Service:
         row = self.study(name)
         return self.store.run(lambda connection: studies.records(connection, row))
 
-    def _drop_in(self) -> None:
-        """A copy of the checkout, with one more model."""
-        for name in ("search", "models", "datasets", "studies"):
-            shutil.copytree(ROOT / name, self._copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        (self._copy / "models" / "sleepy.py").write_text(MODEL)
-        (self._copy / "storm.yaml").write_text(STUDY)
-
     def _environment(self, url: str, slot: int) -> dict[str, str]:
         return os.environ | {
             "PYTHONPATH": str(self._copy),
@@ -191,7 +146,7 @@ class Service:
             "SEARCH_CHECKPOINTS": str(self._folder / "checkpoints"),
             "SEARCH_SLOTS": str(self._folder / "slots"),
             "SEARCH_STORE": url,
-            "CUDA_VISIBLE_DEVICES": _device(slot),
+            "CUDA_VISIBLE_DEVICES": ",".join([_device(slot)] * cpu_cores()),  # so that it gets one thread
             "SEARCH_LEASE_SECONDS": str(LEASE_SECONDS),
             "SEARCH_STALL_SECONDS": str(STALL_SECONDS),
         }
@@ -223,5 +178,5 @@ class Service:
 
 
 def _device(slot: int) -> str:
-    """A GPU that no machine has: the worker has a slot of its own, and trains on the processor."""
+    """A GPU that no machine has. The worker trains on the processor, under a name of its own."""
     return f"chaos-{slot}"

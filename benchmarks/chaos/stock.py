@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmarks.chaos import stock_worker
 from benchmarks.chaos.fleet import Death, Fleet, Worker
 from benchmarks.chaos.plan import LEASE_SECONDS, Kind
-from benchmarks.chaos.storm import Task
+from benchmarks.chaos.side import Task
 from search.store.connection import optuna_url
 from tests.postgres import Postgres
 

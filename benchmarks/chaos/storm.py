@@ -5,66 +5,16 @@ import itertools
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Protocol
 
 import psutil
 
-from benchmarks.chaos.fleet import Fleet, Worker
+from benchmarks.chaos.fleet import Worker
 from benchmarks.chaos.plan import OF_DATABASE, Fault, Kind
-from tests.postgres import Postgres
+from benchmarks.chaos.side import Side, Strike, Task
 
 LOOK_SECONDS = 0.1
 START_AGAIN_LATER = 75  # exit code of a worker that can't go on through no fault of its own
 GIVEN_UP_SECONDS = 15.0  # a fault that finds no victim for so long is left out
-
-
-@dataclass(frozen=True)
-class Task:
-    """A configuration in training: which, and the epochs reported of it, each by something that never repeats.
-
-    spent: it must lose its worker no more.
-    """
-
-    key: tuple[str, int]
-    epochs: dict[int, float] = field(default_factory=dict)
-    spent: bool = False
-
-
-@dataclass
-class Strike:
-    """A fault that was done, to whom (None: to all), when, and the tasks that were in training there."""
-
-    fault: Fault
-    slot: int | None
-    tasks: list[Task]
-    began: float
-    ended: float = float("inf")  # Unix time
-
-
-class Side(Protocol):
-    """What the storm needs of those it strikes."""
-
-    fleet: Fleet
-    postgres: Postgres
-
-    def tasks(self) -> dict[int, Task]:
-        """What each worker, by its slot, has in training."""
-
-    def trainer(self, worker: Worker) -> psutil.Process | None:
-        """The process in which it trains."""
-
-    def kinds(self) -> Iterable[Kind]:
-        """The faults that make sense here."""
-
-    def damage(self, worker: Worker, task: Task, draw: float) -> None:
-        """Damages the task's newest checkpoint; its trainer is stopped."""
-
-    def fill_disk(self, worker: Worker, full: bool) -> None:
-        """Takes from the worker's trainer the room for checkpoints, or gives it back."""
-
-    def tick(self) -> None:
-        """Called about ten times a second while the database is there; files more work when it runs out."""
 
 
 class Storm:

@@ -165,6 +165,8 @@ _SETTLED_ALREADY = text(
     "SELECT FROM search_tickets WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = :state"
 )
 
+_HAS_ENDED = text("SELECT state NOT IN ('waiting', 'running') FROM search_tickets WHERE ticket_id = :ticket_id")
+
 # While the server has been up for a short time only, every lease looks expired though its worker may live.
 _REAP = text(
     """
@@ -331,11 +333,8 @@ def lose(connection: Connection, lease: Lease, reason: str) -> bool:
 
 
 def has_ended(connection: Connection, lease: Lease) -> bool:
-    """Whether the ticket is over for good, whichever attempt ended it."""
-    state = connection.execute(
-        text("SELECT state FROM search_tickets WHERE ticket_id = :ticket_id"), {"ticket_id": lease.ticket_id}
-    ).scalar_one()
-    return state not in ("waiting", "running")
+    """Whether the ticket has ended for good, by whatever attempt, or is no longer there."""
+    return connection.execute(_HAS_ENDED, {"ticket_id": lease.ticket_id}).scalar() is not False
 
 
 def reap(connection: Connection, *, patience: float) -> list[Lost]:

@@ -93,7 +93,7 @@ class Attempt:
             log.warning("ticket %s was taken by another worker", self._lease.number)
             self._child.abandon()
             if self._store.run_statement(lambda connection: tickets.has_ended(connection, self._lease)):
-                self._checkpoints.remove()  # what this attempt has written since
+                self._checkpoints.remove()  # saved since; before that, the other worker may resume from them
         finally:
             self._desk.metrics.read_ages_from(lease=lambda: 0.0, progress=lambda: 0.0)
         return None

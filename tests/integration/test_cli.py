@@ -167,7 +167,7 @@ def test_no_error_shows_the_stores_password(run: Run, monkeypatch: pytest.Monkey
     secret = tmp_path / "secret"
     secret.write_text("postgresql://someone:canary@127.0.0.1:1/search\n")
     monkeypatch.setenv("SEARCH_STORE_FILE", str(secret))
-    assert "canary" not in run("list", code=2)
+    assert "canary" not in run("list", code=75)
     monkeypatch.setenv("SEARCH_STORE_FILE", str(tmp_path / "gone"))
     assert "SEARCH_STORE_FILE names" in run("list", code=2)
 
