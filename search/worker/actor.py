@@ -3,13 +3,14 @@
 No secret travels: a worker reads the environment of its own node.
 """
 
-import logging
 import os
 import platform
 from dataclasses import dataclass
 from threading import Event
 
+from search import logs
 from search.errors import SearchError, SettingsError
+from search.redaction import known_secrets, without_url_passwords
 from search.settings import Settings, read_settings
 from search.worker import service
 from search.worker.slots import Slot
@@ -46,16 +47,16 @@ class SearchWorker:
 
     def work(self) -> Farewell:
         """Works until the study is done, or until `stop`."""
-        logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-        logging.getLogger("search").setLevel(logging.INFO)
         errand = self._errand
         try:
             settings = errand.settings or _own_settings()
+            logs.configure(known_secrets(settings))
             device = os.environ["CUDA_VISIBLE_DEVICES"] if errand.on_gpu else "cpu"
             slot = Slot(errand.slot, device, errand.threads)
             service.work(settings, study=errand.study, slot=slot, stopping=self._stopping)
         except SearchError as error:
-            return Farewell(f"the worker on {platform.node()} ended early: {error}", error.exit_code)
+            message = f"the worker on {platform.node()} ended early: {error}"
+            return Farewell(without_url_passwords(message), error.exit_code)
         return Farewell()
 
     def stop(self) -> None:

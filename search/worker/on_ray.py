@@ -17,6 +17,8 @@ try:
 except ModuleNotFoundError as error:
     raise SettingsError(f"Ray is not installed here ({error}): pip install 'affect-search[ray]'.") from error
 
+from search import logs
+from search.redaction import known_secrets
 from search.settings import Settings
 from search.worker import cluster, service
 from search.worker.actor import Errand, Farewell, SearchWorker
@@ -154,8 +156,7 @@ def run(settings: Settings, address: str, *, study: str | None) -> None:
 
     Raises SearchError where a worker can't go on.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("search").setLevel(logging.INFO)
+    logs.configure(known_secrets(settings))
     with fleet(settings, address, study=study) as workers:
         with service.stop_signals_to(lambda number, frame: workers.stop()):
             while workers.at_work():
