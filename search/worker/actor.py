@@ -30,6 +30,11 @@ class Errand:
     settings: Settings | None
 
 
+def errand(settings: Settings, *, study: str | None, slot: int, threads: int, on_gpu: bool) -> Errand:
+    """What to tell an actor. The settings go along only where they name no store: its URL may be secret."""
+    return Errand(study, slot, threads, on_gpu, settings if settings.store is None else None)
+
+
 @dataclass(frozen=True)
 class Farewell:
     """How a worker ended: in good order, or with the message and exit code of an error."""

@@ -21,7 +21,7 @@ from search import logs
 from search.redaction import known_secrets
 from search.settings import Settings
 from search.worker import cluster, service
-from search.worker.actor import Errand, Farewell, SearchWorker
+from search.worker.actor import Farewell, SearchWorker, errand
 from search.worker.cluster import Shares
 
 LOOK_SECONDS = 1.0  # between looks at the actors
@@ -95,11 +95,16 @@ class RayFleet:
         self._nodes = set(nodes)
 
     def _hire(self, shares: Shares) -> None:
-        local = self._settings if self._settings.store is None else None
-        errand = Errand(self._study, self._hired, shares.threads, shares.on_gpus, local)
+        what = errand(
+            self._settings,
+            study=self._study,
+            slot=self._hired,
+            threads=shares.threads,
+            on_gpu=shares.on_gpus,
+        )
         # Neither restarts nor calls are counted: the store counts how often a ticket was lost, and gives it up.
         options = {"max_restarts": -1, "max_task_retries": -1, "max_concurrency": 2, **shares.resources}
-        actor: Any = ray.remote(SearchWorker).options(**options).remote(errand)
+        actor: Any = ray.remote(SearchWorker).options(**options).remote(what)
         self._actors[actor.work.remote()] = actor
         self._hired += 1
 
