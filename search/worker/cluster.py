@@ -82,7 +82,10 @@ def connected(address: str) -> Iterator[None]:
     try:
         _connect(named)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise WorkerError(f"no Ray cluster to work with at {named}: {error}") from error
+        raise WorkerError(
+            f"no Ray cluster to work with at {named}: {error}. Does it run, with Ray {ray.__version__}, and are "
+            "RAY_AUTH_MODE and the token here the same as there?"
+        ) from error
     try:
         yield
     finally:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -21,6 +20,7 @@ from .test_faults import STUDY, finish, interrupted_trial, results, seconds_of_e
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
+SECRET = b"a-password-for-this-test"
 NODE = ("start", "--num-cpus", "1", "--object-store-memory", str(100 * 2**20), "--block")
 
 
@@ -210,19 +210,38 @@ def test_workers_serve_any_study_until_told_to_stop(service: Service, cluster: C
     check_nothing_is_left(cluster)
 
 
-def test_a_node_without_the_store_ends_the_launch_with_a_message(service: Service, cluster: Cluster) -> None:
-    url = store_url(service.settings)
-    service.settings = replace(service.settings, store=url)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "search", "launch", write_study(service), "--ray", cluster.address],
-        env=service.environment | {"SEARCH_STORE": make_url(url).set(drivername="postgresql").render_as_string()},
-        cwd=service.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert "Ray runs without SEARCH_STORE" in finish(process, 2)
+def test_a_node_without_the_store_ends_the_launch_with_a_message(
+    service: Service, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEARCH_STORE", url_with_password(service))
+    assert "Ray runs without SEARCH_STORE" in finish(launch(service, cluster), 2)
     check_nothing_is_left(cluster)
+
+
+def test_each_node_reads_its_own_environment_and_no_password_travels(
+    service: Service, calm: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_token(monkeypatch)
+    monkeypatch.setenv("SEARCH_STORE", url_with_password(service))
+    cluster = Cluster(service)
+    try:
+        process = launch(service, cluster)
+        both_train(service, process)
+        titles = [title(running) for running in psutil.process_iter()]
+        output = finish(process)
+        assert results(service.trials("rates")) == calm
+        check_nothing_is_left(cluster)
+        written = [file.read_bytes() for file in Path(cluster.logs.name).rglob("*") if file.is_file()]
+    finally:
+        cluster.close()
+    assert any(b"SearchWorker" in content for content in written)
+    assert not [content for content in [*written, output.encode(), *map(str.encode, titles)] if SECRET in content]
+
+
+def url_with_password(service: Service) -> str:
+    """The URL of the embedded server, which asks for no password, with one nevertheless."""
+    url = make_url(store_url(service.settings)).set(drivername="postgresql", password=SECRET.decode())
+    return url.render_as_string(hide_password=False)
 
 
 def test_where_no_cluster_answers(service: Service) -> None:
