@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_study_file(launch)
     launch.add_argument("--name", help="register it under another name, such as clsfer_lr@2")
     launch.add_argument("--workers", type=_count, help="worker processes; 0 only registers the study")
+    _add_ray(launch, "train on a Ray cluster: one worker for each of its slots")
 
     check = _add(group, "check", "validate a study file and its presets, telling every problem at once")
     _add_study_file(check)
@@ -54,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
 
     worker = _add(group, "worker", "serve every open study of the store, or one")
     worker.add_argument("--study", help="serve this study alone, and end when it is done")
-    worker.add_argument("--slot", type=_count, help="train on this slot, from 0; by default on a free one")
+    place = worker.add_mutually_exclusive_group()
+    place.add_argument("--slot", type=_count, help="train on this slot, from 0; by default on a free one")
+    _add_ray(place, "keep a worker on every slot of a Ray cluster")
     worker.add_argument(
         "--threads", type=_count, default=0, help="CPU threads; 0 is the slot's share of the cores"
     )
@@ -114,6 +117,16 @@ def _add_study_file(parser: argparse.ArgumentParser) -> None:
 
 def _add_json(parser: argparse.ArgumentParser, summary: str = "print JSON") -> None:
     parser.add_argument("--json", action="store_true", help=summary)
+
+
+def _add_ray(parser: argparse._ActionsContainer, summary: str) -> None:
+    parser.add_argument(
+        "--ray",
+        nargs="?",
+        const="auto",
+        metavar="ADDRESS",
+        help=f"{summary}; by default that of RAY_ADDRESS or of this machine, started where there is none",
+    )
 
 
 def _sentence(summary: str) -> str:

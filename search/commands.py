@@ -28,7 +28,7 @@ def launch(arguments: Namespace, settings: Settings) -> int:
     definition = _definition(arguments)
     if arguments.name:
         definition = definition.renamed(arguments.name)
-    return launch_study(definition, settings, workers=arguments.workers)
+    return launch_study(definition, settings, workers=arguments.workers, ray=arguments.ray)
 
 
 def check(arguments: Namespace, settings: Settings) -> int:
@@ -45,6 +45,11 @@ def check(arguments: Namespace, settings: Settings) -> int:
 def worker(arguments: Namespace, settings: Settings) -> int:
     from search.worker import service, slots
 
+    if arguments.ray:
+        from search.worker import on_ray  # Ray is an extra
+
+        on_ray.run(settings, arguments.ray, study=arguments.study)
+        return 0
     slot = None if arguments.slot is None else slots.numbered_slot(settings, arguments.slot)
     if slot is not None and arguments.threads:
         slot = replace(slot, threads=arguments.threads)

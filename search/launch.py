@@ -1,12 +1,9 @@
-"""`search launch`: registers a study, trains it with workers on this machine, and shows how it goes."""
+"""`search launch`: registers a study, trains it with workers of this machine or of Ray, and shows how it goes."""
 
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -14,14 +11,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from search import __version__, console
-from search.errors import WorkerError
-from search.logs import last_words
 from search.settings import Settings
 from search.store import studies
 from search.store.connection import Store, open_store
 from search.store.studies import StudyRow, TrialRecord
 from search.study import StudyDefinition
 from search.worker import data, service, slots
+from search.worker.fleet import Fleet, Processes
 
 LOOK_SECONDS = 1.0  # between looks at the store
 LINE_SECONDS = 10.0  # between lines where standard output is no terminal
@@ -29,10 +25,11 @@ LINE_SECONDS = 10.0  # between lines where standard output is no terminal
 INTERRUPTED = 130  # exit code of a command that was stopped by Ctrl-C
 
 
-def launch(definition: StudyDefinition, settings: Settings, *, workers: int | None) -> int:
+def launch(definition: StudyDefinition, settings: Settings, *, workers: int | None, ray: str | None) -> int:
     """Registers the study, or finds it, trains what is left of it, and returns the exit code.
 
-    workers: processes to train with; None is what the settings say, or one for each slot; 0 only registers.
+    workers: how many to train with; None is what the settings say, or one for each slot; 0 only registers.
+    ray: address of a Ray cluster whose slots to train on; None trains on this machine's.
 
     Raises WorkerError where a worker ended before the study did.
     """
@@ -56,7 +53,10 @@ def launch(definition: StudyDefinition, settings: Settings, *, workers: int | No
         print(f"registered; any `search worker` trains it, and `search status {row.name}` shows how it goes")
         return 0
     store.run(lambda connection: studies.set_state(connection, row, "open"))
-    was_stopped = not row.is_done and _train(store, settings, row, workers or len(slots.all_slots(settings)))
+    was_stopped = False
+    if not row.is_done:
+        with _hired(settings, row.name, workers=workers, ray=ray) as fleet:
+            was_stopped = _train(store, row, fleet)
     row = store.run(lambda connection: studies.find_by_id(connection, study_id))
     console.show(console.status_table(row, store.run(lambda connection: studies.records(connection, row))))
     print(f"figures: {settings.results}/{row.name}/figures")
@@ -85,23 +85,32 @@ class _Look:
         return max(0.0, to_do - begun) / self.epochs_per_second
 
 
-def _train(store: Store, settings: Settings, row: StudyRow, workers: int) -> bool:
+@contextmanager
+def _hired(settings: Settings, study: str, *, workers: int | None, ray: str | None) -> Iterator[Fleet]:
+    if ray is None:
+        yield Processes(settings, study, workers or len(slots.all_slots(settings)))
+        return
+    from search.worker import on_ray  # Ray is an extra
+
+    with on_ray.fleet(settings, ray, study=study, limit=workers) as fleet:
+        yield fleet
+
+
+def _train(store: Store, row: StudyRow, fleet: Fleet) -> bool:
     """Trains until the workers have ended; whether they were told to stop."""
-    processes = service.start(settings, row.name, workers=workers)
-    with _passing_on_signals(processes) as told:
-        _watch(store, row, processes)
-    failed = [i for i, process in enumerate(processes) if process.returncode]
-    if failed and not told:
-        log = service.log_file(settings, row.name, failed[0])
-        raise WorkerError(f"worker {failed[0]} ended early: {last_words(log)} (log: {log})")
+    with _passing_on_signals(fleet) as told:
+        _watch(store, row, fleet)
+    failure = fleet.failure()
+    if failure is not None and not told:
+        raise failure
     return bool(told)
 
 
-def _watch(store: Store, row: StudyRow, processes: list[subprocess.Popen[bytes]]) -> None:
+def _watch(store: Store, row: StudyRow, fleet: Fleet) -> None:
     """Shows the study until every worker has ended: a live table, or plain lines where there is no terminal."""
     started, line_at = time.monotonic(), -LINE_SECONDS
     with Live(console=console.terminal, auto_refresh=False, transient=True) as live:
-        while any(process.poll() is None for process in processes):
+        while fleet.at_work():
             look = _look(store, row, started=started, epochs_before=row.epochs)
             if console.terminal.is_terminal:
                 live.update(_live_table(look), refresh=True)
@@ -153,15 +162,13 @@ def _facts(look: _Look) -> dict[str, str]:
 
 
 @contextmanager
-def _passing_on_signals(processes: list[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
+def _passing_on_signals(fleet: Fleet) -> Iterator[list[int]]:
     """Hands Ctrl-C and SIGTERM on to the workers, who give their tickets back; yields the signals seen."""
     told: list[int] = []
 
-    def handle(number: int, _: FrameType | None) -> None:
+    def handle(number: int, _: object) -> None:
         told.append(number)
-        for process in processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
+        fleet.stop()
 
     with service.stop_signals_to(handle):
         yield told
