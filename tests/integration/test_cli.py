@@ -117,7 +117,7 @@ def test_status_names_workers_and_retries(run: Run, store: Store, tmp_path: Path
     report(store, lease, 1, 0.5)
 
     fleet = " ".join(run("status").split())
-    assert "here, slot 0: GPU-1, search 0.1.0, trains small, trial 0, epoch 1, attempt 2, last step 0 s" in fleet
+    assert "here, slot 0: GPU-1, search 0.1.0, trains small, trial 0, epoch 1, attempt 2, last step" in fleet
     assert "idle; study other: no such data" in fleet
     assert "gone-3" not in fleet
     known = json.loads(run("status", "--json"))
@@ -125,7 +125,7 @@ def test_status_names_workers_and_retries(run: Run, store: Store, tmp_path: Path
     assert [study["name"] for study in known["studies"]] == ["small"]
 
     status = " ".join(run("status", "small").split())
-    assert "on here-1 (here, slot 0: GPU-1), epoch 1, attempt 2, last step 0 s ago" in status
+    assert "on here-1 (here, slot 0: GPU-1), epoch 1, attempt 2, last step" in status
     assert "trial 0, attempt 1 lost on gone-3: the training process was killed by SIGKILL" in status
     retries = json.loads(run("show", "small", "--json"))[0]["retries"]
     assert [(retry["attempt"], retry["outcome"]) for retry in retries] == [(1, "lost")]
