@@ -55,7 +55,7 @@ def serve(
         )
     from optuna_dashboard import wsgi  # takes seconds to import
 
-    store = Store(store_url)
+    store = Store(store_url, tests_connections=True)
     gate = Gate(
         wsgi(store.storage), password=password, names=[host, *names], check=partial(_check_store, store_url)
     )

@@ -61,14 +61,21 @@ class Store:
 
     revive: called while the server can't be reached, to start it again where that is ours to do.
     leaving: once it is set, an outage is waited for only briefly.
+    tests_connections: whether each is tried before use, for callers that go to `storage` without `retrying`.
     """
 
     def __init__(
-        self, url: str, *, revive: Callable[[], object] = lambda: None, leaving: Event | None = None
+        self,
+        url: str,
+        *,
+        revive: Callable[[], object] = lambda: None,
+        leaving: Event | None = None,
+        tests_connections: bool = False,
     ) -> None:
         self._revive = revive
         self._leaving = leaving or Event()
-        self.storage = PostgresStorage(optuna_url(url), engine_kwargs=_ENGINE, skip_table_creation=True)
+        engine = _ENGINE | {"pool_pre_ping": tests_connections}
+        self.storage = PostgresStorage(optuna_url(url), engine_kwargs=engine, skip_table_creation=True)
         self._transactions = self.storage.engine
         self._statements = self.storage.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._in_touch_since = time.monotonic()

@@ -83,12 +83,15 @@ def told(stack: Stack, command: str) -> Any:
     return json.loads(docker("exec", stack.containers("dashboard")[0], "search", command, "story", "--json"))
 
 
-def training(stack: Stack) -> list[str]:
-    """The containers of workers that have a trial under way with an epoch done."""
-    names = [trial["worker"] for trial in told(stack, "show") if trial["state"] == "running" and trial["curve"]]
-    return [
-        container for container in stack.containers("workers") if any(container[:12] in name for name in names)
-    ]
+def training(stack: Stack) -> dict[str, int]:
+    """The tickets of trials with an epoch behind them and half still to come, by their worker's container."""
+    under_way = {
+        trial["worker"]: trial["ticket"]
+        for trial in told(stack, "show")
+        if trial["state"] == "running" and 1 <= len(trial["curve"]) <= EPOCHS / 2
+    }
+    containers = stack.containers("workers")
+    return {c: ticket for name, ticket in under_way.items() for c in containers if name.startswith(c[:12])}
 
 
 def has_slot(stack: Stack, container: str) -> bool:
@@ -135,25 +138,18 @@ def test_a_spare_takes_the_slot_of_a_killed_worker(stack: Stack) -> None:
     wait_for(lambda: sum(has_slot(stack, worker) for worker in workers) == SLOTS, "a worker in every slot")
     time.sleep(3)
     (spare,) = (worker for worker in workers if not has_slot(stack, worker))
-    victim = wait_for(lambda: training(stack), "an epoch")[0]
-    docker("kill", victim)
+    victim, ticket = next(iter(wait_for(lambda: training(stack), "an epoch").items()))
     begun = time.monotonic()
+    docker("kill", victim)
     wait_for(lambda: has_slot(stack, spare), "the spare's turn")
     tell(f"docker kill: the spare has the slot {time.monotonic() - begun:.1f} s later")
     assert state(victim)["ExitCode"] == 137
-    wait_for(
-        lambda: [trial for trial in told(stack, "show") if outcomes(trial) == ["lost"]], "the ticket's return"
-    )
+    wait_for(lambda: "lost" in outcomes(told(stack, "show")[ticket]), "the ticket's return")
     tell(f"docker kill: its ticket is free {time.monotonic() - begun:.1f} s later (lease {LEASE_SECONDS} s)")
 
 
 def test_a_stopped_worker_gives_its_ticket_back_at_once(stack: Stack) -> None:
-    victim = wait_for(lambda: training(stack), "an epoch")[0]
-    (ticket,) = (
-        trial["ticket"]
-        for trial in told(stack, "show")
-        if trial["worker"].startswith(victim[:12]) and trial["state"] == "running"
-    )
+    victim, ticket = next(iter(wait_for(lambda: training(stack), "an epoch").items()))
     begun = time.monotonic()
     docker("stop", "-t", "90", victim)
     seconds = time.monotonic() - begun

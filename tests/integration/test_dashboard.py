@@ -121,10 +121,24 @@ def test_all_of_the_network_may_come_in_only_with_a_password(
     assert "is empty" in capsys.readouterr().err
 
 
-def test_health_is_ill_without_the_database(server: str, tmp_path: Path) -> None:
-    passing = make_url(server).set(database="passing").render_as_string(hide_password=False)
+@pytest.fixture
+def passing(server: str) -> Iterator[str]:
+    """The URL of a database of its own, with tables."""
     run_alone(server, "CREATE DATABASE passing")
-    schema.migrate(passing)
+    url = make_url(server).set(database="passing").render_as_string(hide_password=False)
+    schema.migrate(url)
+    yield url
+    run_alone(server, "DROP DATABASE IF EXISTS passing WITH (FORCE)")
+
+
+def test_a_restart_of_the_database_goes_unnoticed(server: str, passing: str, tmp_path: Path) -> None:
+    with dashboard(passing, tmp_path) as (_, port):
+        for _ in range(3):
+            assert ask(port, "/api/studies", **LOGIN)[0] == 200
+            run_alone(server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'passing'")
+
+
+def test_health_is_ill_without_the_database(server: str, passing: str, tmp_path: Path) -> None:
     with dashboard(passing, tmp_path) as (_, port):
         assert ask(port, "/healthz")[0] == 200
         run_alone(passing, f"UPDATE {schema.VERSION_TABLE} SET version_num = 'another'")

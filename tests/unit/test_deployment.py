@@ -1,9 +1,12 @@
 """What the container files promise, as far as it can be read from them without a Docker daemon."""
 
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -47,10 +50,15 @@ def test_the_images_requirements_are_the_projects() -> None:
 
 
 def test_the_gpu_file_asks_for_gpus_as_compose_2_wants_it() -> None:
-    import yaml
-
     services = yaml.safe_load((ROOT / "compose.gpu.yml").read_text())["services"]
     assert [*services] == ["workers"]
     (device,) = services["workers"]["deploy"]["resources"]["reservations"]["devices"]
     # Compose 1 accepts both a count and ids, or no capabilities; compose 2 refuses them.
     assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
+
+
+def test_the_threat_page_names_tests_that_there_are() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "security.md").read_text()))
+    written = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert named
+    assert {name for name in named if f"def {name}(" not in written} == set()
