@@ -42,6 +42,7 @@ WORKERS = 64
 TRIALS = 3  # for each worker
 EPOCHS = 10
 EPOCH_SECONDS = (5.0, 10.0)
+START_SECONDS = 30.0  # for every worker to have started; then they begin within one epoch
 LEASE_SECONDS = 60.0
 RELEASE = (0, 1, 0)
 RANGES = {"lr": (1e-5, 1e-2, True), "weight_decay": (1e-6, 1e-1, True), "label_smoothing": (0.0, 0.3, False)}
@@ -105,20 +106,22 @@ def _stock(folder: Path) -> list[float]:
     return [seconds for each in traffic for seconds in each.reports]
 
 
-def _run(worker: Callable[[Settings, int], Traffic], settings: Settings) -> list[Traffic]:
+def _run(worker: Callable[[Settings, float, int], Traffic], settings: Settings) -> list[Traffic]:
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmarks.fleet"])
     with ProcessPoolExecutor(WORKERS, context) as pool:
-        return [*pool.map(worker, [settings] * WORKERS, range(WORKERS))]
+        start_at = time.time() + START_SECONDS
+        return [*pool.map(worker, [settings] * WORKERS, [start_at] * WORKERS, range(WORKERS))]
 
 
-def ours_worker(settings: Settings, number: int) -> Traffic:
-    """The traffic of one worker of this service."""
+def ours_worker(settings: Settings, start_at: float, number: int) -> Traffic:
+    """The traffic of one worker of this service. start_at: when to begin, Unix time."""
     store = open_store(settings)
     row = store.run(lambda connection: studies.find(connection, "fleet"))
     guide = Guide(store.storage, row.definition)
     chance = random.Random(number)
     traffic = Traffic([], [])
-    time.sleep(chance.uniform(0, EPOCH_SECONDS[1]))
+    time.sleep(max(0.0, start_at - time.time()) + chance.uniform(0, EPOCH_SECONDS[1]))
     for _ in range(TRIALS):
         lease = _claim(store, guide)
         traffic.trials.append(lease.number)
@@ -163,12 +166,12 @@ def _report(store: Store, guide: Guide, lease: Lease, epoch: int) -> None:
     guide.should_prune(epoch=epoch, value=value, ended=ended)
 
 
-def stock_worker(settings: Settings, number: int) -> Traffic:
-    """The traffic of one worker of stock Optuna."""
+def stock_worker(settings: Settings, start_at: float, number: int) -> Traffic:
+    """The traffic of one worker of stock Optuna. start_at: when to begin, Unix time."""
     study = _load_stock(settings)
     chance = random.Random(number)
     traffic = Traffic([], [])
-    time.sleep(chance.uniform(0, EPOCH_SECONDS[1]))
+    time.sleep(max(0.0, start_at - time.time()) + chance.uniform(0, EPOCH_SECONDS[1]))
     for _ in range(TRIALS):
         trial = study.ask()
         traffic.trials.append(trial.number)

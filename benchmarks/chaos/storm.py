@@ -45,9 +45,6 @@ class Storm:
         self._side.fleet.look_after()
         if self._database_is_there:
             self._side.tick()
-        else:
-            for worker in self._side.fleet.workers:
-                worker.may_exit(START_AGAIN_LATER)
         time.sleep(LOOK_SECONDS)
 
     def _attempt(self, fault: Fault, now: float, start: float) -> bool:

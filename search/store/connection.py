@@ -18,6 +18,8 @@ from tenacity import (
     retry_if_exception_type,
     stop_after_attempt,
     stop_after_delay,
+    stop_any,
+    stop_when_event_set,
     wait_fixed,
     wait_random_exponential,
 )
@@ -32,7 +34,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
-REVIVAL_SECONDS = 30.0  # how long an embedded server may take to be found dead and be started again
+REVIVAL_SECONDS = 30.0  # how long a server may take to be there: an embedded one is first found dead, and started
 OUTAGE_SECONDS = 600.0  # how long a database may be gone before a worker gives up
 LEAVING_SECONDS = 20.0  # the same, once it was told to leave
 
@@ -137,7 +139,7 @@ class Store:
 def open_store(settings: Settings, *, leaving: Event | None = None) -> Store:
     """The store that the settings name, or the embedded one; an empty database gets its tables.
 
-    leaving: as for `Store`.
+    leaving: as for `Store`. Where it is given, a server that restarts just now is waited for.
 
     Raises StoreError when it can't be reached or its schema is of another version.
     """
@@ -148,7 +150,9 @@ def open_store(settings: Settings, *, leaving: Event | None = None) -> Store:
         return Store(url, revive=lambda: store_url(settings), leaving=leaving)
 
     # An embedded server that was killed a moment ago still looks alive; soon it is found dead, and started.
-    patience = stop_after_attempt(1) if settings.store else stop_after_delay(REVIVAL_SECONDS)
+    patience = stop_any(stop_after_delay(REVIVAL_SECONDS), stop_when_event_set(leaving or Event()))
+    if settings.store and leaving is None:
+        patience = stop_any(stop_after_attempt(1))
     again = retry_if_exception_type(StoreUnreachable)
     return Retrying(retry=again, wait=wait_fixed(0.5), stop=patience, reraise=True)(open_now)
 
