@@ -12,7 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.protections import PROTECTIONS, Protection
+from tests.protections import PROTECTIONS
+from tests.protections.protection import Protection
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("search", "models", "datasets", "studies", "tests", "benchmarks", "docs", "pyproject.toml")

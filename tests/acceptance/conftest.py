@@ -17,7 +17,8 @@ from search.store.connection import Store, open_store
 from search.store.studies import StudyRow, TrialRecord
 from tests.postgres import Postgres
 
-from .fleet import Fleet, Ground
+from .fleet import Fleet
+from .ground import Ground
 
 WAIT_SECONDS = 240
 

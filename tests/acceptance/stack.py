@@ -74,9 +74,7 @@ class Stack:
     def containers(self, service: str, *, running: bool = True) -> list[str]:
         """The ids of a service's containers, one-off ones apart; the oldest first."""
         labels = [f"com.docker.compose.project={self.project}", f"com.docker.compose.service={service}"]
-        filters = [
-            part for label in [*labels, "com.docker.compose.oneoff=False"] for part in ("-f", f"label={label}")
-        ]
+        filters = [part for label in [*labels, "com.docker.compose.oneoff=False"] for part in ("-f", f"label={label}")]
         return docker("ps", "-q", "--no-trunc", *([] if running else ["-a"]), *filters).split()[::-1]
 
     def everything(self) -> list[dict[str, Any]]:
@@ -101,13 +99,7 @@ def _run(
 ) -> str:
     errors = subprocess.STDOUT if merged else subprocess.PIPE
     ran = subprocess.run(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-        env=environment,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
+        command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL
     )
     assert ran.returncode == code, f"{shlex.join(command)} ended with {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
     return ran.stdout

@@ -1,17 +1,17 @@
-"""The database restarts, crashes, is gone, cuts connections or falls silent; training goes on and nothing is lost."""
+"""The database restarts, crashes, is gone or falls silent; training goes on and nothing is lost."""
 
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
 
 from tests.half_open_proxy import HalfOpenProxy
-from tests.postgres import Postgres
 
-from .fleet import LEASE_SECONDS, RATES, Fleet, Ground, Worker, are_gone
+from .fleet import LEASE_SECONDS, Fleet
+from .ground import Ground
+from .records import RATES
+from .search_worker import are_gone
 
 pytestmark = pytest.mark.slow
 

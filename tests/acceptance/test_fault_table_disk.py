@@ -9,7 +9,10 @@ import pytest
 
 from search.training.cache import open_prepared
 
-from .fleet import RATES, Fleet, Ground, are_gone, may_mount
+from .fleet import Fleet
+from .ground import Ground
+from .records import RATES
+from .search_worker import are_gone, may_mount
 
 pytestmark = pytest.mark.slow
 

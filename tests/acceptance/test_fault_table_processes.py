@@ -9,7 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from .fleet import LEASE_SECONDS, RATES, Fleet, Ground, Worker, are_gone
+from .fleet import LEASE_SECONDS, Fleet
+from .ground import Ground
+from .records import RATES
+from .search_worker import Worker, are_gone
 
 pytestmark = pytest.mark.slow
 

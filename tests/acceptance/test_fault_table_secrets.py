@@ -7,7 +7,9 @@ import psutil
 import pytest
 from sqlalchemy import make_url
 
-from .fleet import RATES, Fleet, Worker
+from .fleet import Fleet
+from .records import RATES
+from .search_worker import Worker
 from .unruly import STUDY
 
 pytestmark = pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Trials that hang, diverge, run out of memory or kill their process: each ends with its reason, and the rest is done.
+"""Trials that hang, diverge, run out of memory or kill their process: each ends with its reason, the rest is done.
 
 Two workers serve all of them at once; each test looks at one study.
 """
@@ -12,7 +12,9 @@ from optuna.trial import TrialState
 from search.store.studies import TrialRecord
 from search.store.tickets import MAX_LOSSES
 
-from .fleet import RATES, Fleet, Ground
+from .fleet import Fleet
+from .ground import Ground
+from .records import RATES
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,9 @@ from sqlalchemy import text
 
 from search import __version__
 
-from .fleet import RATES, WAIT_SECONDS, Fleet
+from .fleet import Fleet
+from .records import RATES
+from .search_worker import WAIT_SECONDS
 from .unruly import STUDY
 
 pytestmark = pytest.mark.slow
