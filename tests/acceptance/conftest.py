@@ -15,6 +15,10 @@ from search.settings import Settings
 from search.store import embedded, studies
 from search.store.connection import Store, open_store
 from search.store.studies import StudyRow, TrialRecord
+from tests.postgres import Postgres
+
+from .fleet import Fleet
+from .ground import Ground
 
 WAIT_SECONDS = 240
 
@@ -111,3 +115,19 @@ def service(tmp_path: Path) -> Iterator[Service]:
     service = Service(tmp_path)
     yield service
     service.close()
+
+
+@pytest.fixture(scope="session")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """The server, the checkout and the data of every fleet."""
+    folder = tmp_path_factory.mktemp("ground")
+    with Postgres(folder / "postgres", max_connections=200) as postgres:
+        yield Ground(folder, postgres)
+
+
+@pytest.fixture
+def fleet(ground: Ground, tmp_path: Path) -> Iterator[Fleet]:
+    """A fleet of one test's own."""
+    fleet = Fleet(ground, tmp_path / "fleet")
+    yield fleet
+    fleet.close()

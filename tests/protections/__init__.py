@@ -1,0 +1,10 @@
+"""The protections of the service, by subject."""
+
+from tests.protections import files, leases, processes, tickets
+
+PROTECTIONS = [
+    *tickets.PROTECTIONS,
+    *leases.PROTECTIONS,
+    *processes.PROTECTIONS,
+    *files.PROTECTIONS,
+]
