@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: install demo test lint acceptance browser compose bench chaos up down clean
+.PHONY: install demo test lint acceptance browser compose bench chaos unprotected up down clean
 
 install: $(VENV)/installed
 
@@ -38,11 +38,15 @@ compose: install
 	COMPOSE='$(COMPOSE)' $(BIN)/python -m pytest --quiet --capture=no -m compose
 
 bench: install
-	for benchmark in benchmarks/*.py; do $(BIN)/python $$benchmark || exit 1; done
+	for benchmark in benchmarks/*.py; do $(BIN)/python -m benchmarks.$$(basename $$benchmark .py) || exit 1; done
 
 # A seeded storm of faults over real workers, checked for losses, and the same over stock Optuna; 25 minutes.
 chaos: install
 	$(BIN)/python -m benchmarks.chaos
+
+# Takes each protection out of a copy, and sees that its tests then fail; about an hour.
+unprotected: install
+	$(BIN)/python -m tests.unprotected
 
 # The fleet on this host, in containers. Goes on where `down` left it.
 up:
