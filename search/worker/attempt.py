@@ -225,6 +225,7 @@ class Attempt:
             raise Fenced
         self._renewed_at = time.monotonic()
         self._desk.reap()
+        self._desk.show_up()
 
     def _value(self, epoch: Epoch) -> float:
         return epoch.metrics[self._study.row.definition.objective]
