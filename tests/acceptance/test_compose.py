@@ -129,6 +129,7 @@ def test_down_and_up_go_on_within_seconds(stack: Stack) -> None:
     tell(f"up workers, images built: {seconds:.1f} s to the first training step, {up:.1f} s of them compose's")
     assert seconds < 60  # the goal is 30, on a machine that does nothing else
     stack("up", "-d", "dashboard")
+    assert "lost" not in [outcome for trial in told(stack, "show") for outcome in outcomes(trial)]
 
 
 def test_a_spare_takes_the_slot_of_a_killed_worker(stack: Stack) -> None:
@@ -163,7 +164,9 @@ def test_a_stopped_worker_gives_its_ticket_back_at_once(stack: Stack) -> None:
 def test_nobody_minds_a_restart_of_the_database(stack: Stack) -> None:
     wait_for(lambda: training(stack), "an epoch")
     workers = stack.containers("workers")
-    docker("restart", stack.containers("db")[0])
+    (database,) = stack.containers("db")
+    docker("restart", database)
+    assert "database system is shut down" in stack.logs(database)
     wait_for(lambda: [trial for trial in told(stack, "show") if trial["state"] == "running"], "the next look")
     assert stack.containers("workers") == workers
     assert [state(worker)["Status"] for worker in workers] == ["running"] * len(workers)
