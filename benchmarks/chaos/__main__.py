@@ -42,6 +42,7 @@ def main() -> int:
         Postgres(folder / "service" / "postgres") as postgres,
         closing(Service(folder / "service", postgres, arguments.workers)) as service,
     ):
+        print("a calm run to compare with", flush=True)
         service.register()
         strikes = _rage(service, arguments, "the service", DRAIN_SECONDS)
         found = findings(service, strikes)
@@ -72,8 +73,10 @@ def _rage(side: Side, arguments: argparse.Namespace, who: str, drain_seconds: fl
     """One storm over one side, to the end of its work."""
     plan = storm(arguments.seed, minutes=arguments.minutes, workers=arguments.workers)
     raging = Storm(side, plan)
+    print(f"{arguments.minutes:g} min of storm over {who}", flush=True)
     with console.progress_bar(f"storm over {who}") as progress:
         raging.run(60 * arguments.minutes, progress)
+    print(f"{len(raging.strikes)} faults done; what is left is finished in peace", flush=True)
     side.stop_filing()
     deadline = time.monotonic() + drain_seconds
     while time.monotonic() < deadline and not side.is_done:
