@@ -2,7 +2,7 @@
 # Gives each secret that is not there yet a random value that only the user of the containers can read.
 set -eu
 umask 077
-for name in db_password dashboard_password; do
+for name in db_password dashboard_password ray_token; do
     [ -s "/secrets/$name" ] && continue
     new=$(mktemp "/secrets/.$name.XXXXXX")
     head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$new"

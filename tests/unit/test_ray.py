@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from search.errors import StoreError
 from search.settings import Settings
 from search.worker.actor import errand
 from search.worker.cluster import Node, Shares, refuse_other_machines, share_out
+
+ROOT = Path(__file__).parents[2]
 
 
 def node(host: str = platform.node(), **resources: float) -> Node:
@@ -60,3 +63,18 @@ def test_where_ray_is_not_installed() -> None:
     assert done.returncode == 2
     assert "pip install 'affect-search[ray]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_profile_for_compose_follows_the_workers() -> None:
+    services, ray = (
+        yaml.safe_load((ROOT / file).read_text())["services"] for file in ("docker-compose.yml", "compose.ray.yml")
+    )
+    workers, own = services["workers"], {"SEARCH_HEALTH_FILE", "SEARCH_METRICS_PORT", "SEARCH_METRICS_HOST"}
+    for service in ray.values():
+        for key in ("image", "user", "read_only", "tmpfs", "cap_drop", "security_opt", "stop_grace_period"):
+            assert service[key] == workers[key]
+        environment = {key: value for key, value in service["environment"].items() if key.startswith("SEARCH_")}
+        expected = {key: value for key, value in workers["environment"].items() if key not in own}
+        assert environment | {"SEARCH_SLOTS": "/slots"} == expected
+        assert service["environment"]["RAY_AUTH_MODE"] == "token"
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
