@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
-.PHONY: install demo test lint acceptance browser compose bench chaos up down clean
+.PHONY: install demo test lint acceptance browser compose bench chaos unprotected up down clean
 
 install: $(VENV)/installed
 
@@ -43,6 +43,10 @@ bench: install
 # A seeded storm of faults over real workers, checked for losses, and the same over stock Optuna; 25 minutes.
 chaos: install
 	$(BIN)/python -m benchmarks.chaos
+
+# Takes each protection out of a copy of the code and checks that its tests fail without it; an hour.
+unprotected: install
+	$(BIN)/python -m tests.unprotected
 
 # The fleet on this host, in containers. Goes on where `down` left it.
 up:
