@@ -81,6 +81,7 @@ class Store:
         self._transactions = self.storage.engine
         self._statements = self.storage.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._in_touch_since = time.monotonic()
+        self._reason = ""  # of the last failure
         self.errors = 0  # calls that found the database out of reach
 
     def run(self, work: Callable[[Connection], T]) -> T:
@@ -126,8 +127,10 @@ class Store:
     def _note_outage(self, state: RetryCallState) -> None:
         self._in_touch_since = time.monotonic()
         self.errors += 1
-        if state.attempt_number == 1:
-            log.warning("the database can't be reached; trying again for up to %g s", OUTAGE_SECONDS)
+        reason = str(state.outcome and state.outcome.exception()).partition("\n")[0]
+        if state.attempt_number == 1 or reason != self._reason:
+            log.warning("the database can't be reached; trying again for up to %g s: %s", OUTAGE_SECONDS, reason)
+        self._reason = reason
         self._revive()
 
     @staticmethod

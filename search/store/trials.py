@@ -13,11 +13,12 @@ from sqlalchemy import Connection, text
 Parameters = dict[str, Any]
 Distributions = dict[str, BaseDistribution]
 
-# Optuna numbers trials by counting them under a lock on the study's row; so does this.
+# Optuna numbers trials by counting them under a lock on the study's row; so does this. Its times are UTC without
+# saying so, and a session's own zone may be another: libpq's PGTZ outdoes what a connection asks for.
 _CREATE = text(
     """
     INSERT INTO trials (number, study_id, state, datetime_start)
-    SELECT count(*), :study_id, 'RUNNING', now() FROM trials WHERE study_id = :study_id
+    SELECT count(*), :study_id, 'RUNNING', now() AT TIME ZONE 'UTC' FROM trials WHERE study_id = :study_id
     RETURNING trial_id
     """
 )
@@ -76,7 +77,7 @@ def close(
         )
     connection.execute(
         text(
-            "UPDATE trials SET state = CAST(:state AS trialstate), datetime_complete = now() "
+            "UPDATE trials SET state = CAST(:state AS trialstate), datetime_complete = now() AT TIME ZONE 'UTC' "
             "WHERE trial_id = :trial_id"
         ),
         {"trial_id": trial_id, "state": state},

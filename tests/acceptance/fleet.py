@@ -96,7 +96,7 @@ class Fleet(Records):
         """So many workers that serve every study, at work or waiting for it: those that are up, and new ones."""
         up = [worker for worker in self.workers if worker.is_up]
         up += [self.start() for _ in range(count - len(up))]
-        known = "SELECT FROM search_workers WHERE device = %s"
+        known = "SELECT worker FROM search_workers WHERE device = %s"
         for worker in up:
             self.wait(lambda worker=worker: self.sql(known, f"slot 0: {worker.device}"), "a worker")
         return up

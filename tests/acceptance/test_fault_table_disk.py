@@ -70,7 +70,7 @@ def test_a_full_disk(fleet: Fleet) -> None:
     assert "the third in a row: free some space there" in log
     assert fleet.attempts("good")[0]["outcome"] == "given back"
     assert fleet.trials("good")[0].state == "waiting"
-    assert "the third in a row: free some space there" in fleet.run("status")
+    assert "the third in a row: free some space there" in fleet.run("status", "--json")
     fleet.start("--study", "good").leaves(0)
     fleet.check_calm("good")
 

@@ -118,7 +118,7 @@ def test_a_broken_device_costs_its_worker_and_no_trial(fleet: Fleet) -> None:
     broken = fleet.start(MISCHIEF="device")
     fleet.register("broken", rates=RATES[:2])
     assert "cpu failed: CUDA error: uncorrectable ECC error" in broken.leaves(75)
-    assert "uncorrectable ECC error" in fleet.run("status")
+    assert "uncorrectable ECC error" in fleet.run("status", "--json")
     fleet.start("--study", "broken").leaves(0)
     fleet.check_calm("broken")
     first, second, *_ = fleet.attempts("broken")

@@ -1,6 +1,6 @@
 """What tells the living from the dead, and outlasts the database's absence."""
 
-from tests.protections.protection import Protection, protection
+from tests.protections.protection import Edit, Protection, protection
 
 _TICKETS = "tests/integration/test_tickets.py"
 _CONNECTION = "tests/integration/test_connection.py"
@@ -74,11 +74,12 @@ PROTECTIONS: list[Protection] = [
         f"{_CONNECTION}::test_eight_processes_may_start_on_an_empty_database",
         f"{_PROCESSES}::test_eight_workers_start_on_an_empty_database",
     ),
-    protection(
-        "sessions that speak UTC",
-        "search/store/connection.py",
-        "-c timezone=UTC ",
-        "",
-        f"{_VERSIONS}::test_a_worker_whose_clock_and_time_zone_are_off",
+    Protection(
+        "a trial's times in UTC, whatever the session's zone",
+        (
+            Edit("search/store/trials.py", "'RUNNING', now() AT TIME ZONE 'UTC'", "'RUNNING', now()"),
+            Edit("search/store/trials.py", "_complete = now() AT TIME ZONE 'UTC'", "_complete = now()"),
+        ),
+        (f"{_VERSIONS}::test_a_worker_whose_clock_and_time_zone_are_off",),
     ),
 ]
