@@ -62,8 +62,8 @@ PROTECTIONS: list[Protection] = [
     protection(
         "leaving soon in an outage",
         "search/store/connection.py",
-        "limit = LEAVING_SECONDS if self._leaving.is_set() else OUTAGE_SECONDS",
-        "limit = OUTAGE_SECONDS",
+        "if not self._leaving.is_set():",
+        "if True:",
         f"{_DATABASE}::test_the_database_is_gone_for_longer_than_the_lease",
     ),
     protection(
