@@ -55,8 +55,9 @@ PROTECTIONS: list[Protection] = [
     protection(
         "the clock that a call to the database is held to",
         "search/store/patience.py",
-        "if isinstance(connection, PatientConnection):",
-        "if False:",
+        "patient = isinstance(connection, PatientConnection)",
+        "patient = False",
+        f"{_CONNECTION}::test_a_half_open_connection_is_noticed_and_replaced",
         f"{_DATABASE}::test_half_open_connections_are_noticed_and_cost_no_ticket",
     ),
     protection(
