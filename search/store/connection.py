@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 REVIVAL_SECONDS = 30.0  # how long a server may take to be there: an embedded one is first found dead, and started
 OUTAGE_SECONDS = 600.0  # how long a database may be gone before a worker gives up
-LEAVING_SECONDS = 20.0  # the same, once it was told to leave
+LEAVING_SECONDS = 20.0  # the same, once it was told to leave: for all that is left to say together
 
 # Only database time decides anything, so every session speaks UTC; a call that hangs ends within seconds.
 _SESSION = (
@@ -90,6 +90,7 @@ class Store:
         self._transactions = self.storage.engine
         self._statements = self.storage.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._in_touch_since = time.monotonic()
+        self._waits_since: float | None = None  # when it first waited after it was told to leave
         self._reason = ""  # of the last failure
         self.errors = 0  # calls that found the database out of reach
 
@@ -130,8 +131,11 @@ class Store:
         self.storage.engine.dispose()
 
     def _has_waited_enough(self, state: RetryCallState) -> bool:
-        limit = LEAVING_SECONDS if self._leaving.is_set() else OUTAGE_SECONDS
-        return (state.seconds_since_start or 0.0) > limit
+        if not self._leaving.is_set():
+            return (state.seconds_since_start or 0.0) > OUTAGE_SECONDS
+        if self._waits_since is None:
+            self._waits_since = time.monotonic()
+        return time.monotonic() - self._waits_since > LEAVING_SECONDS
 
     def _note_outage(self, state: RetryCallState) -> None:
         self._in_touch_since = time.monotonic()

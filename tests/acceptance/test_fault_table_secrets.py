@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 
 from .fleet import Fleet
 from .records import RATES
-from .search_worker import Worker
+from .search_worker import WAIT_SECONDS, Worker
 from .unruly import STUDY
 
 pytestmark = pytest.mark.slow
@@ -42,11 +42,15 @@ def test_a_password_appears_nowhere(fleet: Fleet, tmp_path: Path) -> None:
     in_file = {"SEARCH_STORE": with_password(fleet.url(), None), "SEARCH_STORE_PASSWORD_FILE": str(secret)}
     (fleet.folder / "own.yaml").write_text(STUDY.replace("name: calm", "name: own"))
 
-    said = [fleet.run("launch", "own.yaml", "--workers", "1", **in_url)]
+    launch = fleet.begin("launch", "own.yaml", "--workers", "1", **in_url)
+    fleet.wait(lambda: "worker --study own" in argument_lists(), "the worker of the launch")
+    seen = [argument_lists()]
+    said = [launch.communicate(timeout=WAIT_SECONDS)[0]]
+    assert launch.returncode == 0, said
     workers: list[Worker] = [fleet.start(**in_url), fleet.start(**in_file)]
     fleet.register("shared", rates=RATES[:2], pause=0.3)
     fleet.wait_until_training("shared", epochs=1, tickets=2)
-    seen = [argument_lists()]
+    seen.append(argument_lists())
     children = [child for worker in workers for child in worker.children()]
     assert len(children) >= 2
     seen += [str(child.environ()) for child in children]

@@ -47,7 +47,7 @@ class Unruly(nn.Module):
             case "memory":
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
             case "device":
-                raise torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered", 214)
+                raise torch.AcceleratorError("CUDA error: uncorrectable ECC error encountered")
             case "poison":
                 os.kill(os.getpid(), signal.SIGKILL)
         return logits

@@ -55,15 +55,16 @@ PROTECTIONS: list[Protection] = [
     protection(
         "the clock that a call to the database is held to",
         "search/store/patience.py",
-        "if isinstance(connection, PatientConnection):",
-        "if False:",
+        "patient = isinstance(connection, PatientConnection)",
+        "patient = False",
+        f"{_CONNECTION}::test_a_half_open_connection_is_noticed_and_replaced",
         f"{_DATABASE}::test_half_open_connections_are_noticed_and_cost_no_ticket",
     ),
     protection(
         "leaving soon in an outage",
         "search/store/connection.py",
-        "limit = LEAVING_SECONDS if self._leaving.is_set() else OUTAGE_SECONDS",
-        "limit = OUTAGE_SECONDS",
+        "if not self._leaving.is_set():",
+        "if True:",
         f"{_DATABASE}::test_the_database_is_gone_for_longer_than_the_lease",
     ),
     protection(

@@ -2,6 +2,7 @@
 
 from tests.protections.protection import Protection, protection
 
+_LOST = "tests/integration/test_lost_attempts.py"
 _TICKETS = "tests/integration/test_tickets.py"
 _PROCESSES = "tests/acceptance/test_fault_table_processes.py"
 _TRAINING = "tests/acceptance/test_fault_table_training.py"
@@ -86,13 +87,13 @@ PROTECTIONS: list[Protection] = [
         "search/store/tickets.py",
         "WHERE :state IN ('complete', 'pruned') AND e.ticket_id",
         "WHERE false AND :state IN ('complete', 'pruned') AND e.ticket_id",
-        f"{_TICKETS}",
+        f"{_LOST}::test_epochs_that_the_last_attempt_did_not_come_to_are_no_part_of_the_trial",
     ),
     protection(
         "rungs that a failed attempt leaves",
         "search/store/trials.py",
         'if state == "FAIL":',
         "if False:",
-        f"{_TICKETS}",
+        f"{_LOST}::test_a_lost_attempt_leaves_the_rungs_of_successive_halving",
     ),
 ]
