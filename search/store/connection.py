@@ -9,7 +9,14 @@ from typing import Any, TypeVar
 import psycopg2
 from optuna.exceptions import StorageInternalError
 from sqlalchemy import Connection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    PendingRollbackError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tenacity import (
     RetryCallState,
@@ -31,6 +38,8 @@ from search.store.patience import PatientConnection
 from search.store.storage import PostgresStorage
 
 T = TypeVar("T")
+
+DATABASE_ERRORS = (SQLAlchemyError, StorageInternalError, psycopg2.Error)
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +117,7 @@ class Store:
         )
         try:
             return attempts(call)
-        except (SQLAlchemyError, StorageInternalError) as error:
+        except DATABASE_ERRORS as error:
             if is_lost_connection(error):
                 seconds = time.monotonic() - started
                 raise StoreOutage(f"the database has been out of reach for {seconds:.0f} s: {error}") from error
@@ -153,8 +162,13 @@ def open_store(settings: Settings, *, leaving: Event | None = None) -> Store:
 
     def open_now() -> Store:
         url = store_url(settings)
-        schema.create_if_empty(url)
-        return Store(url, revive=lambda: store_url(settings), leaving=leaving)
+        try:
+            schema.create_if_empty(url)
+            return Store(url, revive=lambda: store_url(settings), leaving=leaving)
+        except DATABASE_ERRORS as error:
+            if is_lost_connection(error):
+                raise StoreUnreachable("the connection to the store was lost while it was opened.") from error
+            raise
 
     # An embedded server that was killed a moment ago still looks alive; soon it is found dead, and started.
     patience = stop_any(stop_after_delay(REVIVAL_SECONDS), stop_when_event_set(leaving or Event()))
@@ -187,6 +201,10 @@ def is_lost_connection(error: BaseException) -> bool:
     """Whether the error says that the server could not be reached, as against a fault in the call."""
     if isinstance(error, StorageInternalError) and error.__cause__ is not None:
         return is_lost_connection(error.__cause__)
+    if isinstance(error, PendingRollbackError):  # of what cleans up after the error that matters
+        return error.__context__ is not None and is_lost_connection(error.__context__)
+    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):  # of giving a connection back
+        return not _is_statement_fault(error)
     if isinstance(error, PoolTimeout):
         return True
     if not isinstance(error, DBAPIError):

@@ -96,8 +96,7 @@ def start(settings: Settings, study: str, *, workers: int) -> list[subprocess.Po
 
     They end when the study is done, when told to, or when this process is gone.
     """
-    logs = settings.home / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    log_file(settings, study, 0).parent.mkdir(parents=True, exist_ok=True)
     threads = max(1, cpu_cores() // workers)
     return [_start(study, slot, threads, log_file(settings, study, slot)) for slot in range(workers)]
 

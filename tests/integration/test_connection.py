@@ -7,20 +7,22 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg2
 import pytest
-from sqlalchemy import NullPool, create_engine, make_url, text
+from sqlalchemy import Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
 from search.errors import StoreError, StoreOutage
 from search.settings import Settings
 from search.store import connection, embedded, patience, schema
 from search.store.connection import Store, open_store, store_url
+from search.store.publication import publishing_alone
 from tests.half_open_proxy import HalfOpenProxy
 from tests.postgres import Postgres
 
 from .conftest import make_settings
 
-KILL_EVERYONE_ELSE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()"
+KILL_EVERYONE_ELSE = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid != pg_backend_pid()"
 
 
 def kill_connections(url: str) -> None:
@@ -48,6 +50,25 @@ def test_a_transaction_cut_in_the_middle_runs_again_whole(store: Store, server: 
 
     store.run(insert_once)
     assert store.run(lambda c: c.execute(text("SELECT count(*) FROM counter")).scalar()) == 1
+
+
+def test_an_error_of_the_driver_itself_is_a_lost_connection() -> None:
+    """SQLAlchemy lets it through where a connection breaks while it is given back to the pool."""
+    assert connection.is_lost_connection(psycopg2.OperationalError("server closed the connection unexpectedly"))
+    assert not connection.is_lost_connection(psycopg2.errors.InvalidPassword("no"))
+
+
+def test_a_connection_cut_before_its_lock_is_released_is_replaced(store: Store, server: str) -> None:
+    cuts = iter([True])
+
+    def publish(connection: Connection) -> None:
+        with publishing_alone(connection, 1):
+            if next(cuts, False):
+                kill_connections(server)
+            connection.execute(text("SELECT 1"))
+
+    store.run_statement(publish)
+    assert store.errors == 1
 
 
 def test_a_half_open_connection_is_noticed_and_replaced(
