@@ -58,7 +58,7 @@ PROTECTIONS: list[Protection] = [
     protection(
         "a zombie's tidying up",
         "search/worker/attempt.py",
-        'self._checkpoints.remove()  # saved since; before that, the other worker may resume from them',
+        "self._checkpoints.remove()  # saved since; before that, the other worker may resume from them",
         "pass",
         f"{_PROCESSES}::test_a_frozen_worker_wakes_up_after_another_has_done_its_ticket",
     ),
