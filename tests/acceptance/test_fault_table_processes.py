@@ -112,7 +112,7 @@ def test_a_worker_told_to_leave_gives_its_ticket_back(shared: Fleet, number: sig
     shared.wait_until_training(name, epochs=1)
     worker = shared.trainer_of(name)
     processes = worker.children()
-    os.killpg(worker.pid, number)  # as a terminal does
+    os.killpg(worker.pid, number)  # as a terminal does, and systemd
     worker.leaves(0, seconds=30)
     shared.wait(lambda: are_gone(processes), "the end of its processes", 5)
     assert shared.trials(name)[0].state == "waiting"
