@@ -54,7 +54,8 @@ def main(
     stacks: the file that receives the stacks that `STACKS` asks for.
     threads: CPU threads to compute with.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the supervisor decides
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # a terminal or systemd tells every process; the supervisor decides
     _die_with_parent()
     logs.configure([])
     with stacks.open("w") as file:

@@ -71,7 +71,7 @@ def test_the_database_is_gone_for_longer_than_the_lease(shared: Fleet) -> None:
         time.sleep(LEASE_SECONDS)
         leaving.send(signal.SIGTERM)
         leaving.leaves(75, seconds=40)
-        assert are_gone(children)
+        shared.wait(lambda: are_gone(children), "the end of its processes", 5)
         time.sleep(max(0.0, start + OUTAGE_SECONDS - time.monotonic()))
         assert staying.is_up
     back = time.monotonic()

@@ -44,7 +44,7 @@ def test_a_worker_killed_beside_an_idle_one(shared: Fleet) -> None:
 
     shared.wait(resumed, "the second attempt", RESCUE_SECONDS)
     assert time.monotonic() - killed < RESCUE_SECONDS
-    assert are_gone([trainer])
+    shared.wait(lambda: are_gone([trainer]), "the end of its child", 5)
     shared.wait_until_done("idle")
     shared.check_calm("idle")
     first, second = shared.attempts("idle")
@@ -88,8 +88,11 @@ def test_a_frozen_worker_wakes_up_after_another_has_done_its_ticket(shared: Flee
     other.send(signal.SIGTERM)
     other.leaves(0)
     timings, attempts = shared.seconds("frozen"), shared.attempts("frozen")
-    for process in reversed(frozen):
+    for process in frozen[1:]:
         process.resume()
+    late = "frozen-*/*/attempt-1/*.pt"
+    shared.wait(lambda: [*shared.checkpoints.glob(late)], "a checkpoint that nobody needs any more", 30)
+    frozen[0].resume()
     shared.wait(lambda: "was taken by another worker" in zombie.log, "the zombie's insight", 30)
     shared.register("next")
     shared.wait_until_done("next")
@@ -111,9 +114,9 @@ def test_a_worker_told_to_leave_gives_its_ticket_back(shared: Fleet, number: sig
     shared.wait_until_training(name, epochs=1)
     worker = shared.trainer_of(name)
     processes = worker.children()
-    os.killpg(worker.pid, number)  # as a terminal does
+    os.killpg(worker.pid, number)  # as a terminal does, and systemd
     worker.leaves(0, seconds=30)
-    assert are_gone(processes)
+    shared.wait(lambda: are_gone(processes), "the end of its processes", 5)
     assert shared.trials(name)[0].state == "waiting"
     assert shared.attempts(name)[0]["outcome"] == "given back"
     assert shared.losses(name) == [0]

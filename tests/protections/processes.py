@@ -42,11 +42,12 @@ PROTECTIONS: list[Protection] = [
         f"{_PROCESSES}::test_a_second_ctrl_c_ends_a_worker_at_once",
     ),
     protection(
-        "the child's deafness to Ctrl-C",
+        "the child's deafness to what its supervisor hears",
         "search/worker/child.py",
-        "    signal.signal(signal.SIGINT, signal.SIG_IGN)",
-        "    signal.signal(signal.SIGINT, signal.SIG_DFL)",
+        "signal.signal(number, signal.SIG_IGN)",
+        "signal.signal(number, signal.SIG_DFL)",
         f"{_PROCESSES}::test_a_worker_told_to_leave_gives_its_ticket_back[SIGINT]",
+        f"{_PROCESSES}::test_a_worker_told_to_leave_gives_its_ticket_back[SIGTERM]",
     ),
     protection(
         "the lock of a slot",
@@ -58,7 +59,7 @@ PROTECTIONS: list[Protection] = [
     protection(
         "a zombie's tidying up",
         "search/worker/attempt.py",
-        'shutil.rmtree(folder / f"attempt-{self._lease.attempt}", ignore_errors=True)',
+        "self._checkpoints.remove()  # saved since; before that, the other worker may resume from them",
         "pass",
         f"{_PROCESSES}::test_a_frozen_worker_wakes_up_after_another_has_done_its_ticket",
     ),
