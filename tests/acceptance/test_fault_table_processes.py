@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.s3 import S3, S3_SECRET
+
 from .fleet import LEASE_SECONDS, Fleet
 from .ground import Ground
 from .records import RATES
@@ -180,6 +182,24 @@ def test_a_spare_worker_takes_over_the_slot_of_a_dead_one(fleet: Fleet) -> None:
     fleet.wait(lambda: "slot " in spare.log, "the spare worker", 5)
     held = [next(word for word in worker.log.split("slot ")[1:])[0] for worker in (first, spare, second)]
     assert held[0] == held[1] != held[2]
+
+
+def test_with_checkpoints_on_s3_another_host_goes_on(fleet: Fleet, tmp_path: Path) -> None:
+    s3 = S3()
+    s3.make_bucket()
+    place = {"SEARCH_CHECKPOINTS": f"{s3.url}/checkpoints", **s3.environment}
+    here = fleet.start(**place)
+    fleet.register("mirrored")
+    fleet.wait_until_training("mirrored", epochs=3)
+    here.kill()
+    there = fleet.start("--study", "mirrored", SEARCH_HOME=str(tmp_path / "another host"), **place)
+    log = there.leaves(0)
+    fleet.check_calm("mirrored")
+    first, second = [attempt["resumed_from"] for attempt in fleet.attempts("mirrored")]
+    assert (first, second >= 2) == (0, True)
+    assert S3_SECRET not in log
+    assert not s3.filesystem().find(s3.url), "what has ended needs no checkpoints"
+    s3.stop()
 
 
 def test_without_shared_checkpoints_a_retry_elsewhere_says_so(fleet: Fleet, tmp_path: Path) -> None:
