@@ -57,7 +57,7 @@ def test_a_worker_killed_beside_an_idle_one(shared: Fleet) -> None:
 
 def test_a_worker_killed_beside_a_busy_one(shared: Fleet) -> None:
     shared.standing(2)
-    shared.register("busy", rates=RATES[:2], pause=0.15)
+    shared.register("busy", rates=RATES[:2], pause=0.25)
     shared.wait_until_training("busy", epochs=1, tickets=2)
     shared.trainer_of("busy", ticket=0).kill()
     # The survivor looks after the dead one's ticket in the middle of its own.
