@@ -22,7 +22,6 @@ class Desk:
     """One worker's own: the store, its child process, and its name, which no other worker ever has.
 
     metrics: what it has done, for Prometheus.
-
     note: what keeps it from working, for people.
     """
 
