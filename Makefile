@@ -44,7 +44,7 @@ bench: install
 chaos: install
 	$(BIN)/python -m benchmarks.chaos
 
-# Takes each protection out of a copy of the code and checks that its tests fail without it; an hour.
+# Takes each protection out of a copy of the code and checks that its tests fail without it; some hours.
 unprotected: install
 	$(BIN)/python -m tests.unprotected
 

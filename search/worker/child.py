@@ -54,8 +54,6 @@ def main(
     stacks: the file that receives the stacks that `STACKS` asks for.
     threads: CPU threads to compute with.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # a terminal or systemd tells every process; the supervisor decides
     _die_with_parent()
     logs.configure([])
     with stacks.open("w") as file:

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import Synchronized
@@ -16,6 +16,8 @@ from search.settings import SECRET_VARIABLES
 from search.worker import child
 from search.worker.messages import Failed, Finished, FromChild, Stop, Stopped, ToChild
 from search.worker.slots import Slot
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 START_SECONDS = 120.0  # how long a child may take to load CUDA and the like, beside what it is given for a step
 STOP_SECONDS = 20.0  # how long it may take to abandon its step
@@ -50,7 +52,7 @@ class ChildProcess:
             daemon=True,
         )
         self._progress.value = time.monotonic() + START_SECONDS
-        with _environment(self._slot.environment):
+        with _environment(self._slot.environment), _signals_held_back():
             self._process.start()
         theirs.close()
 
@@ -121,6 +123,20 @@ class ChildProcess:
         if code is not None and code < 0:
             return ChildDied(f"the training process was killed by {signal.Signals(-code).name}")
         return ChildDied(f"the training process exited with code {code}")
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Signals that mean stop wait until the end, and for good in a process that is started meanwhile.
+
+    They may be sent to every process of a terminal or a service; only the supervisor is to hear them.
+    """
+    resource_tracker.ensure_running()  # of multiprocessing: when it starts, it lets signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

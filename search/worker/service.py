@@ -21,14 +21,12 @@ from search.redaction import known_secrets
 from search.settings import Settings
 from search.store import studies, workers
 from search.store.connection import Store, open_store
-from search.worker.child_process import ChildProcess
+from search.worker.child_process import STOP_SIGNALS, ChildProcess
 from search.worker.desk import Desk, feel_well
 from search.worker.metrics import Metrics
 from search.worker.publisher import Publisher
 from search.worker.slots import Slot, cpu_cores, free_slot
 from search.worker.supervisor import Supervisor
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 log = logging.getLogger(__name__)
 

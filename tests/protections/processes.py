@@ -43,9 +43,9 @@ PROTECTIONS: list[Protection] = [
     ),
     protection(
         "the child's deafness to what its supervisor hears",
-        "search/worker/child.py",
-        "signal.signal(number, signal.SIG_IGN)",
-        "signal.signal(number, signal.SIG_DFL)",
+        "search/worker/child_process.py",
+        "signal.SIG_BLOCK, STOP_SIGNALS",
+        "signal.SIG_BLOCK, []",
         f"{_PROCESSES}::test_a_worker_told_to_leave_gives_its_ticket_back[SIGINT]",
         f"{_PROCESSES}::test_a_worker_told_to_leave_gives_its_ticket_back[SIGTERM]",
     ),
