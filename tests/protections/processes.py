@@ -46,7 +46,6 @@ PROTECTIONS: list[Protection] = [
         "search/worker/child_process.py",
         "signal.SIG_BLOCK, STOP_SIGNALS",
         "signal.SIG_BLOCK, []",
-        f"{_PROCESSES}::test_a_worker_told_to_leave_gives_its_ticket_back[SIGINT]",
         f"{_PROCESSES}::test_a_worker_told_to_leave_gives_its_ticket_back[SIGTERM]",
     ),
     protection(
