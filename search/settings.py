@@ -134,7 +134,7 @@ def _store() -> str | None:
 
 
 def _secret(variable: str) -> str | None:
-    """What stands in the file that the variable names, without the newline at its end."""
+    """What stands in the file that the variable names, without the white space around it."""
     file = os.environ.get(variable)
     if not file:
         return None

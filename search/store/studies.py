@@ -296,8 +296,12 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
 
 def refuse_old_version(study: StudyRow, code_version: str) -> None:
     """Raises OldVersion where a newer version than `code_version` has registered the study."""
-    if Version(study.code_version) > Version(code_version):
-        raise OldVersion(study.name, registered=study.code_version, own=code_version)
+    _refuse_old_version(study.name, registered=study.code_version, own=code_version)
+
+
+def _refuse_old_version(study: str, *, registered: str, own: str) -> None:
+    if Version(registered) > Version(own):
+        raise OldVersion(study, registered=registered, own=own)
 
 
 def newer_than(connection: Connection, release: Sequence[int]) -> list[tuple[str, str]]:
@@ -329,8 +333,7 @@ def _existing(
             f"the data of study {definition.name!r} has changed since it was registered; "
             f"its results would not be comparable. {advice}"
         )
-    if Version(row.code_version) > Version(code_version):
-        raise OldVersion(definition.name, registered=row.code_version, own=code_version)
+    _refuse_old_version(definition.name, registered=row.code_version, own=code_version)
     connection.execute(
         text(
             "UPDATE search_studies SET definition = :definition, code_version = :code_version "
