@@ -26,9 +26,18 @@ EKMAN_NEUTRAL = (*EKMAN, "neutral")
 # FACS numbers of the twelve units annotated in Aff-Wild2 (ABAW challenges), in the challenge's order.
 ACTION_UNITS = (1, 2, 4, 6, 7, 10, 12, 15, 23, 24, 25, 26)
 
-# The metrics a study may name as its objective, each with the direction that is better.
+# Every metric known by name, with the direction that is better. Shares and correlations are in [0, 1] and [-1, 1].
 METRIC_DIRECTIONS: dict[str, Direction] = {
     "accuracy": "maximize",
     "balanced_accuracy": "maximize",
     "macro_f1": "maximize",
+    "ccc_valence": "maximize",
+    "ccc_arousal": "maximize",
+    "ccc_mean": "maximize",
+    "au_total": "maximize",  # ABAW 2021: half the mean F1, half the accuracy
+    "expr_total": "maximize",  # ABAW 2021: 0.67 macro F1 + 0.33 accuracy
+    "mse": "minimize",
 }
+
+# Those that training measures, which a study may name as its objective.
+OBJECTIVES = ("accuracy", "balanced_accuracy", "macro_f1")

@@ -13,6 +13,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from packaging.version import Version
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection, text
 
 from search.errors import OldVersion, StudyConflict, StudyNotFound
@@ -22,6 +23,48 @@ from search.study.definition import StudyDefinition
 from search.study.space import Parameter
 
 StudyState = Literal["open", "paused", "stopped"]
+Stage = Literal["search", "confirm", "conclude", "done"]
+
+
+class SplitFacts(BaseModel):
+    """One split of a study's data: how many items it has, and a hash of their ids and labels."""
+
+    model_config = ConfigDict(frozen=True)
+
+    items: int
+    hash: str
+
+
+class Origin(BaseModel):
+    """Where the results of an imported study come from.
+
+    source: the file or folder; sha256: of the file, or of all files read.
+    judged_on: the split that the values were measured on: test, validation, or unknown.
+    items: how many items that split has; None where unknown.
+    notes: what else a reader must know, as sentences.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    sha256: str
+    judged_on: Literal["test", "validation", "unknown"]
+    items: int | None
+    notes: tuple[str, ...] = ()
+
+
+class Context(BaseModel):
+    """What a study was registered with, beside its definition.
+
+    splits: by name. versions: of Python and of the libraries that train, by name.
+    origin: None for a study that this service trains.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    splits: dict[str, SplitFacts] = {}
+    versions: dict[str, str] = {}
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -29,15 +72,21 @@ class StudyRow:
     """A registered study.
 
     state: open studies give work; paused ones may be resumed; stopped ones are over.
+    stage: what its tickets are for now: the search, fresh runs of the best configurations (confirm), reading the
+        split that judges (conclude); or done, when nothing more will be filed.
+    stage_at: when that began.
     code_version: the newest version that registered it; older workers are given none of it.
     validation_items: labelled images that the objective is measured on.
-    counts: tickets by state (waiting, running, complete, pruned, failed).
-    epochs: epochs trained so far, by all workers.
+    counts: tickets of every stage by state (waiting, running, complete, pruned, failed).
+    epochs, seconds: what the search has trained so far, by all workers.
+    context: what it was registered with.
     """
 
     study_id: int
     name: str
     state: StudyState
+    stage: Stage
+    stage_at: datetime
     priority: int
     definition: StudyDefinition
     data_fingerprint: str
@@ -47,6 +96,7 @@ class StudyRow:
     counts: dict[str, int]
     epochs: int
     seconds: float
+    context: Context
 
     @property
     def tickets(self) -> int:
@@ -60,7 +110,7 @@ class StudyRow:
 
     @property
     def is_spent(self) -> bool:
-        """Whether its budget of epochs or hours is used up, so that no further ticket is given out."""
+        """Whether its budget of epochs or hours is used up, so that no further trial of the search begins."""
         budget = self.definition.budget
         return (budget.epochs is not None and self.epochs >= budget.epochs) or (
             budget.hours is not None and self.seconds >= 3600 * budget.hours
@@ -68,8 +118,8 @@ class StudyRow:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left to train."""
-        return self.finished == self.tickets or (self.is_spent and not self.counts.get("running"))
+        """Whether nothing is left to train, and nothing more will be filed."""
+        return self.stage == "done"
 
 
 @dataclass(frozen=True)
@@ -86,7 +136,10 @@ class Retry:
 class TrialRecord:
     """One ticket and what is known of its trial.
 
-    trial: Optuna's number of the last attempt's trial, None before the first.
+    stage: what it is for: search, confirm or conclude.
+    source: number of the ticket that it takes up: confirming one, that of the search which had its parameters
+        first; concluding one, the confirming one whose model reads the split. None in the search.
+    trial: Optuna's number of the last attempt's trial, None before the first and while concluding.
     value: the objective: best over epochs once complete, the last one when pruned.
     epoch: the last one that its last attempt reported.
     epochs: every metric of each epoch, by its number from 1.
@@ -97,6 +150,8 @@ class TrialRecord:
     """
 
     ticket: int
+    stage: Literal["search", "confirm", "conclude"]
+    source: int | None
     state: str
     attempt: int
     epoch: int | None
@@ -144,8 +199,8 @@ _INSERT = text(
 
 _STUDIES = text(
     """
-    SELECT s.study_id, s.name, s.state, s.priority, s.definition, s.data_fingerprint, s.validation_items,
-           s.code_version, s.created_at,
+    SELECT s.study_id, s.name, s.state, s.stage, s.stage_at, s.priority, s.definition, s.data_fingerprint,
+           s.validation_items, s.code_version, s.created_at, s.context,
            coalesce(t.counts, '{}') AS counts, coalesce(e.epochs, 0) AS epochs, coalesce(e.seconds, 0) AS seconds
     FROM search_studies s
     LEFT JOIN LATERAL (
@@ -154,7 +209,7 @@ _STUDIES = text(
         ) AS by_state(state, tickets)) t(counts) ON true
     LEFT JOIN LATERAL (
         SELECT count(*), sum(seconds) FROM search_epochs JOIN search_tickets t USING (ticket_id)
-        WHERE t.study_id = s.study_id) e(epochs, seconds) ON true
+        WHERE t.study_id = s.study_id AND t.stage = 'search') e(epochs, seconds) ON true
     WHERE (CAST(:name AS text) IS NULL OR s.name = :name)
       AND (CAST(:study_id AS int) IS NULL OR s.study_id = :study_id)
     ORDER BY s.created_at
@@ -163,7 +218,7 @@ _STUDIES = text(
 
 _TRIALS = text(
     """
-    SELECT t.number AS ticket, t.state, t.attempt, t.epoch, o.number AS trial,
+    SELECT t.number AS ticket, t.stage, t.source, t.state, t.attempt, t.epoch, o.number AS trial,
            coalesce(t.parameters, '{}') AS parameters, t.seed, v.value,
            coalesce(e.epochs, '{}') AS epochs, coalesce(e.metrics, '[]') AS metrics,
            coalesce(e.seconds, 0) AS seconds, t.worker, t.reason, t.claimed_at AS started_at, t.progress_at,
@@ -350,7 +405,11 @@ def _next_version(name: str) -> str:
 
 
 def _study_row(row: Any) -> StudyRow:
-    return StudyRow(**{**row, "definition": StudyDefinition.from_json(row["definition"])})
+    parsed = {
+        "definition": StudyDefinition.from_json(row["definition"]),
+        "context": Context.model_validate(row["context"]),
+    }
+    return StudyRow(**{**row, **parsed})
 
 
 def _trial_record(row: dict[str, Any], objective: str) -> TrialRecord:

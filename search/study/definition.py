@@ -15,10 +15,13 @@ from search.errors import UnknownName
 from search.study import design
 from search.study.space import Parameter
 from search.study.yaml_source import Scalar
-from search.tasks import METRIC_DIRECTIONS, Direction
+from search.tasks import METRIC_DIRECTIONS, OBJECTIVES, Direction
 from search.training.recipe import Knobs, Recipe
 
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,64}(@[1-9][0-9]{0,3})?$"
+
+# What a study file may name; `imported` is for results that others came by.
+SAMPLERS = ("grid", "sobol", "random", "tpe", "gp")
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True)
 
@@ -105,6 +108,25 @@ class Budget(BaseModel):
     )
 
 
+class Confirm(BaseModel):
+    """Fresh runs of the best configurations, which judge what the search has found. Not part of the hash."""
+
+    model_config = _FROZEN
+
+    seeds: int = Field(
+        5,
+        ge=0,
+        le=1000,
+        description="Runs of each configuration, each with a seed of its own; 0 is none.",
+    )
+    configurations: int = Field(
+        1, ge=1, le=100, description="Configurations of each scientific value that are run again, the best ones."
+    )
+    values: int = Field(
+        5, ge=1, le=1000, description="Scientific values of which configurations are run again, the best ones."
+    )
+
+
 def _known_metric(name: str) -> str:
     if name not in METRIC_DIRECTIONS:
         raise ValueError(f"no metric is named {name!r}; there are: {', '.join(METRIC_DIRECTIONS)}")
@@ -125,20 +147,22 @@ class StudyDefinition(BaseModel):
     model: ModelSection = Field(description="The network.")
     objective: Annotated[str, AfterValidator(_known_metric)] = Field(
         description="Metric on the validation split that is made best.",
-        json_schema_extra={"enum": list[JsonValue](METRIC_DIRECTIONS)},
+        json_schema_extra={"enum": list[JsonValue](OBJECTIVES)},
     )
     training: Knobs = Field(Knobs(), description="Knobs with a fixed value.")
     space: dict[str, Parameter] = Field(
         min_length=1, description="What is searched: training knobs and arguments of the model, by name."
     )
-    sampler: Literal["grid", "sobol", "random", "tpe", "gp"] = Field(
+    sampler: Literal["grid", "sobol", "random", "tpe", "gp", "imported"] = Field(
         description="Who picks the values: grid visits every cell; sobol and random know all points beforehand; "
-        "tpe and gp learn from finished trials."
+        "tpe and gp learn from finished trials.",
+        json_schema_extra={"enum": list[JsonValue](SAMPLERS)},
     )
     pruner: Annotated[Hyperband | Median | NoPruner, Discriminator("name")] = Field(
         NoPruner(name="none"), description="Who stops trials early."
     )
     budget: Budget = Field(description="How much the study may spend.")
+    confirm: Confirm = Field(Confirm(), description="How the best configurations are run again.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the sampler and of the trials.")
 
     @classmethod
@@ -163,7 +187,11 @@ class StudyDefinition(BaseModel):
 
     @property
     def hash(self) -> str:
-        """SHA-256, in hex, of all but `dataset.root`: the data may lie elsewhere on another machine."""
+        """SHA-256, in hex, of what the search is.
+
+        `dataset.root` is no part of it, for the data may lie elsewhere on another machine, nor is `confirm`: more
+        seeds may be asked for later.
+        """
         return hashlib.sha256(_sorted_json(self._identity()).encode()).hexdigest()
 
     def differences(self, other: "StudyDefinition") -> list[str]:
@@ -175,7 +203,7 @@ class StudyDefinition(BaseModel):
 
     def _identity(self) -> dict[str, Any]:
         plain = self.model_dump(mode="json")
-        del plain["dataset"]["root"]
+        del plain["dataset"]["root"], plain["confirm"]
         return plain
 
     def tickets(self) -> list[dict[str, Scalar] | None]:
@@ -190,6 +218,8 @@ class StudyDefinition(BaseModel):
                 return [*design.random(self.space, trials, self.seed)]
             case "tpe" | "gp":
                 return [None] * trials
+            case "imported":
+                return []
 
     def recipe(self, parameters: dict[str, Scalar], seed: int) -> Recipe:
         """The run of one trial: `parameters` over the fixed knobs and arguments."""

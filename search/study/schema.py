@@ -24,6 +24,7 @@ _TITLES = {
     "Median": "pruner, median",
     "NoPruner": "pruner, none",
     "Budget": "budget",
+    "Confirm": "confirm",
 }
 
 _KINDS: dict[str, str] = {"object": "mapping", "array": "list", "string": "text"}
@@ -69,8 +70,8 @@ replaces the whole section, so that nothing of the old one is left in it. What c
 study, and its name ends in the preset's: `my_study-quick`.
 
 **Identity.** The resolved definition, every default filled in, is hashed; a name stands for one hash for
-good. To change a study that was launched, launch it as `--name my_study@2`. Only `dataset.root`, the order of
-keys and comments may change freely.
+good. To change a study that was launched, launch it as `--name my_study@2`. Only `dataset.root`, `confirm`, the
+order of keys and comments may change freely: launched again with more seeds, a study runs those that are missing.
 
 **YAML.** Numbers are those of YAML 1.2: `1e-3` is a number. Only `true` and `false` are booleans. A key given
 twice is an error. Anchors, aliases and `<<` work.

@@ -15,11 +15,12 @@ from pydantic.fields import FieldInfo
 from search import catalog
 from search.errors import UnknownName
 from search.study import messages
-from search.study.definition import PRUNERS, Hyperband, Median, StudyDefinition
+from search.study.definition import PRUNERS, SAMPLERS, Hyperband, Median, StudyDefinition
 from search.study.fitting import fit
 from search.study.messages import Finding
 from search.study.space import FORMS, GRID_EXAMPLE, Grid, Parameter, form
 from search.study.yaml_source import KeyPath
+from search.tasks import OBJECTIVES
 from search.training.recipe import Knobs
 
 
@@ -46,6 +47,8 @@ class _Validation:
             self._space(arguments)
             self.findings += self._sampler()
         self.findings += self._pruner()
+        self.findings += self._allowed("objective", OBJECTIVES)
+        self.findings += self._allowed("sampler", SAMPLERS)
 
     def _sections(self) -> None:
         fields = StudyDefinition.model_fields
@@ -125,6 +128,11 @@ class _Validation:
         cells = math.prod(len(parameter.values() or ()) for parameter in space.values())
         if sampler == "grid" and budget and cells > budget.trials:
             yield ("space",), f"the grid has {cells} cells, more than budget.trials, {budget.trials}"
+
+    def _allowed(self, key: str, names: tuple[str, ...]) -> Iterator[Finding]:
+        """Known names are more than those that a study file may give."""
+        if self.parts.get(key) not in (None, *names):
+            yield (key,), f"no study can be trained with {self.parts[key]!r}; there are: {', '.join(names)}"
 
     def _pruner(self) -> Iterator[Finding]:
         pruner, training = self.parts.get("pruner"), self.parts.get("training")

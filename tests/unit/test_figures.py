@@ -47,6 +47,8 @@ def trial(
     values = dict(enumerate(curve, start=1))
     return TrialRecord(
         ticket=ticket,
+        stage="search",
+        source=None,
         state=state,
         attempt=1,
         epoch=len(curve) or None,

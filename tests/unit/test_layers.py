@@ -17,7 +17,7 @@ FLOORS = [
     {"redaction"},
     {"logs", "places"},
     {"data"},
-    {"images"},
+    {"images", "predictions"},
     {"catalog"},
     {"training"},
     {"study"},
