@@ -192,6 +192,8 @@ _REAP = text(
 
 def file(connection: Connection, study_id: int, work: list[Parameters | None], *, seed: int) -> None:
     """Files one waiting ticket for each entry: fixed parameters, or None for the sampler to draw."""
+    if not work:
+        return
     connection.execute(
         text(
             "INSERT INTO search_tickets (study_id, number, parameters, seed) "
