@@ -78,13 +78,18 @@ def _parser() -> argparse.ArgumentParser:
         named.add_argument("study", help="the study's name in the store")
         _add_json(named)
 
-    history = _add(group, "import", "take in results that were come by elsewhere as a finished study", "import_study")
+    history = _add(group, "import", "store results from elsewhere as a finished study", "import_study")
     history.add_argument(
-        "sources", nargs="+", type=Path, metavar="SOURCE", help="CSV files, or a folder of TensorBoard or wandb runs"
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="SOURCE",
+        help="CSV files, or a folder of TensorBoard or wandb",
     )
     history.add_argument("--study", required=True, help="the name that the study gets in the store")
     history.add_argument(
-        "--mapping", help="a .yaml file that says what the columns are; by default the shipped one of the file's name"
+        "--mapping",
+        help="a .yaml file that says what the columns are; by default a shipped one, by the file's name",
     )
     history.add_argument(
         "--rows",

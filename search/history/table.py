@@ -41,6 +41,14 @@ class Table:
     columns: Sequence[str]
     sha256: str
 
+    def require(self, uses: Mapping[str, str]) -> None:
+        """Raises HistoryError where a column is missing. uses: what each is used for."""
+        there = ", ".join(self.columns)
+        missing = [(column, use) for column, use in uses.items() if column not in self.columns]
+        if missing:
+            lines = [f"{use}: there is no column {column!r}; there are: {there}" for column, use in missing]
+            raise HistoryError("\n".join(lines))
+
     def kept(self, wanted: Mapping[str, str]) -> "Table":
         """The rows that have these cells."""
         rows = [row for row in self.rows if all(row.cells.get(key) == cell for key, cell in wanted.items())]

@@ -49,9 +49,7 @@ def _read_run(run: Path) -> tuple[dict[str, dict[int, float]], dict[str, str]]:
         events = _accumulated(folder)
         for tag in events.Tags()["scalars"]:
             if tag in curves:
-                raise HistoryError(
-                    f"{folder}: has values of {tag!r}, as another folder of this run has."
-                )
+                raise HistoryError(f"{folder}: has values of {tag!r}, as another folder of this run has.")
             curves[tag] = {event.step: event.value for event in events.Scalars(tag)}
         for tag in events.Tags()["tensors"]:  # scalars of TensorFlow 2
             values = {event.step: _number(event.tensor_proto) for event in events.Tensors(tag)}

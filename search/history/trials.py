@@ -45,7 +45,7 @@ class _Reading:
         uses = mapping.columns()
         if mapping.pivot is not None:
             uses = dict.fromkeys((*mapping.pivot.names, mapping.pivot.value), "pivot")
-        _require(table, dict.fromkeys(mapping.rows, "rows") | (uses if mapping.pivot else {}))
+        table.require(dict.fromkeys(mapping.rows, "rows") | (uses if mapping.pivot else {}))
         wanted = {column: text_of(cell) for column, cell in mapping.rows.items()}
         table = table.kept(wanted)
         if not table.rows:
@@ -71,7 +71,7 @@ class _Reading:
 
     def _check_columns(self) -> None:
         uses = self.mapping.columns()
-        _require(self.table, uses)
+        self.table.require(uses)
         for column in self.table.columns:
             if column not in uses and column not in self.mapping.rows and not self._is_ignored(column):
                 self.faults.append(
@@ -193,12 +193,3 @@ class _Reading:
         if value is None:
             self.faults.append(f"{row.place}: {column}: {row.cells.get(column, '')!r} is no finite number")
         return value or 0.0
-
-
-def _require(table: Table, uses: dict[str, str]) -> None:
-    there = ", ".join(table.columns)
-    missing = [(column, use) for column, use in uses.items() if column not in table.columns]
-    if missing:
-        raise HistoryError(
-            "\n".join(f"{use}: there is no column {column!r}; there are: {there}" for column, use in missing)
-        )
