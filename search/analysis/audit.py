@@ -1,13 +1,13 @@
 """The pruning audit: what pruners would have saved of a study, and which winners they would have killed."""
 
 import math
-import statistics
 from collections.abc import Iterator, Sequence
 
 from search.analysis.axes import metric_scale
 from search.analysis.pruning import Audit, Correlation, Killed, Replay, pruner_words
 from search.analysis.replay import Pruner, stops
 from search.analysis.results import Results
+from search.analysis.statistics import pooled_deviation
 from search.store.studies import TrialRecord
 from search.study.definition import Hyperband, Median, NoPruner
 
@@ -72,9 +72,8 @@ def _noise(results: Results, full: Sequence[TrialRecord]) -> float | None:
     for record in full:
         if record.stage == "confirm":
             runs.setdefault(record.source, []).append(_value(record))
-    variances = [(statistics.variance(values), len(values) - 1) for values in runs.values() if len(values) > 1]
-    if variances:
-        return math.sqrt(sum(v * n for v, n in variances) / sum(n for _, n in variances))
+    if (deviation := pooled_deviation(list(runs.values()))) is not None:
+        return deviation
     items, values = results.row.validation_items, [_value(record) for record in full]
     if not items or not values or metric_scale(results.definition.objective) == 1.0:
         return None

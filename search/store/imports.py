@@ -45,7 +45,7 @@ _FOUND = text("SELECT study_id, data_fingerprint FROM search_studies WHERE name 
 _CLOSE = text(
     """
     UPDATE search_studies
-    SET state = 'stopped', stage = 'done', context = CAST(:context AS jsonb), trials_ended = :trials
+    SET state = 'stopped', stage = 'done', trials_ended = :trials
     WHERE study_id = :study_id
     """
 )
@@ -92,11 +92,11 @@ def store(connection: Connection, study: ImportedStudy, *, code_version: str) ->
         data_fingerprint=fingerprint,
         validation_items=study.origin.items or 0,
         code_version=code_version,
+        context=Context(origin=study.origin),
     )
     for number, trial in enumerate(study.trials):
         _store_trial(connection, study_id, definition, number, trial)
-    context = Context(origin=study.origin).model_dump_json()
-    connection.execute(_CLOSE, {"study_id": study_id, "context": context, "trials": len(study.trials)})
+    connection.execute(_CLOSE, {"study_id": study_id, "trials": len(study.trials)})
     return True
 
 
