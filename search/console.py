@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from search.analysis.pruning import Audit, Correlation, pruner_words
@@ -174,7 +174,7 @@ def audit_tables(found: Audit) -> RenderableType:
     """What each pruner would have done, how ranks come about, and what follows."""
     winners = ", ".join(f"trial {ticket}" for ticket in found.winners) or "none"
     curves = f"{found.full} full, {found.cut} that end early"
-    pruners = Table("pruner", "epochs saved", "stopped", "winners it would have stopped", box=None, pad_edge=False)
+    pruners = Table(Column("pruner", no_wrap=True), "epochs saved", "stopped", "winners stopped", box=None)
     for replay in found.replays:
         killed = ", ".join(
             f"{'a fresh run, ' if each.stage == 'confirm' else ''}trial {each.ticket} after epoch {each.epoch}"

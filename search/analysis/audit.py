@@ -148,7 +148,10 @@ def _recommendation(
         else f"At no epoch before the last is the order of trials about the final (rank correlation {AGREES}). "
     )
     if not safe:
-        return f"{ranks}Take pruner none: each that saves epochs would have stopped a winner of this study."
+        return (
+            f"{ranks}Take pruner none: no other would have saved {_WORTH:.0%} of the epochs without stopping "
+            "a winner of this study."
+        )
     best = max(safe, key=lambda replay: replay.saved)
     return (
         f"{ranks}For a study like this one, take {pruner_words(best.pruner)}: it would have stopped no winner "

@@ -17,12 +17,10 @@ def text_of(value: Any) -> str:
 
 
 def means(cell: str, value: Scalar) -> bool:
-    """Whether a cell is the text of a value: 1e-4 is 0.0001, TRUE is true, nothing is null."""
-    if value is None or isinstance(value, bool):
-        return cell.lower() == text_of(value)
-    if isinstance(value, str):
-        return cell == value.strip()
-    return number(cell) == value
+    """Whether a cell is the text of a value: 1e-4 is 0.0001, TRUE and 1 are true, nothing is null."""
+    if value is None or isinstance(value, str):
+        return cell == text_of(value)
+    return number(cell) == value or (isinstance(value, bool) and cell.lower() == text_of(value))
 
 
 def number(cell: str) -> float | None:
