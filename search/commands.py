@@ -114,13 +114,14 @@ def import_study(arguments: Namespace, settings: Settings) -> int:
     found = read_study(arguments.sources, mapping, arguments.study)
     store = open_store(settings)
     is_new = store.run(lambda connection: imports.store(connection, found, code_version=__version__))
-    files = publish(store, arguments.study, settings.results, images=True)
+    files = publish(store, arguments.study, settings.results, images=True) if is_new else []
     if arguments.json:
         facts = {"study": arguments.study, "is_new": is_new, "trials": len(found.trials), "files": files}
         console.show_json(facts | {"origin": found.origin.model_dump()})
     else:
         console.show(console.import_table(found, is_new=is_new))
-        print(f"figures: {Path(files[0]).parent}")
+        if files:
+            print(f"figures: {Path(files[0]).parent}")
     return 0
 
 

@@ -43,6 +43,7 @@ def run(
     monkeypatch.setenv("SEARCH_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("SEARCH_RESULTS", str(tmp_path / "results"))
     monkeypatch.setenv("SEARCH_STORE", server)
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no browser"))  # pictures take long, and are not the point
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, code: int = 0) -> str:
