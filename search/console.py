@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
+from rich.table import Table
 from rich.text import Text
 
 from search.analysis.pruning import Audit, Correlation, pruner_words
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from search.training.survey import Survey
 
 STATE_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "cyan", "waiting": "dim"}
+
+_MOST_WINNERS = 5  # that are named
 
 terminal = Console(highlight=False)
 
@@ -172,20 +174,24 @@ def import_table(study: ImportedStudy, *, is_new: bool) -> RenderableType:
 
 def audit_tables(found: Audit) -> RenderableType:
     """What each pruner would have done, how ranks come about, and what follows."""
-    winners = ", ".join(f"trial {ticket}" for ticket in found.winners) or "none"
-    curves = f"{found.full} full, {found.cut} that end early"
-    pruners = Table(Column("pruner", no_wrap=True), "epochs saved", "stopped", "winners stopped", box=None)
+    winners = ", ".join(f"trial {ticket}" for ticket in found.winners[:_MOST_WINNERS])
+    more = len(found.winners) - _MOST_WINNERS
+    facts = {
+        "learning curves": f"{found.full} full, {found.cut} that end early",
+        "winners": (winners or "none") + (f" and {more} more" if more > 0 else ""),
+    }
+    pruners = Table(
+        Column("pruner", no_wrap=True), "saved", "stopped", "winners stopped", box=None, pad_edge=False
+    )
     for replay in found.replays:
-        killed = ", ".join(
-            f"{'a fresh run, ' if each.stage == 'confirm' else ''}trial {each.ticket} after epoch {each.epoch}"
-            for each in replay.killed
-        )
         name = f"{pruner_words(replay.pruner)}{' (its own)' if replay.own else ''}"
-        pruners.add_row(Text(name), f"{replay.saved:.0%}", str(replay.stopped), killed or "none")
+        killed = f"{len(replay.killed)} of {replay.winners}"
+        best = [f"trial {each.ticket}, epoch {each.epoch}" for each in replay.killed[:1]]
+        pruners.add_row(Text(name), f"{replay.saved:.0%}", str(replay.stopped), killed, *best)
     ranks = Table("epoch", "rank correlation with the end", "curves", box=None, pad_edge=False)
     for correlation in _spread(found.correlations):
         ranks.add_row(str(correlation.epoch), f"{correlation.rank:.2f}", str(correlation.curves))
-    parts: list[RenderableType] = [fact_table({"learning curves": curves, "winners": winners})]
+    parts: list[RenderableType] = [fact_table(facts)]
     parts += ["", pruners] if found.replays else []
     parts += ["", ranks] if found.correlations else []
     return Group(*parts, "", Text(found.recommendation), *(Text(caveat, style="dim") for caveat in found.caveats))

@@ -63,6 +63,7 @@ def _winners(results: Results, full: Sequence[TrialRecord]) -> list[TrialRecord]
     best = max(sign * _value(record) for record in searched)
     noise = _noise(results, full) or 0.0
     winners = [record for record in searched if sign * _value(record) >= best - noise]
+    winners.sort(key=lambda record: sign * _value(record), reverse=True)
     tickets = {record.ticket for record in winners}
     return winners + [record for record in full if record.source in tickets]
 
@@ -117,6 +118,7 @@ def _replay(
             for record in winners
             if record.ticket in stopped
         ),
+        winners=len(winners),
     )
 
 
@@ -140,7 +142,7 @@ def _recommendation(
             f"{len(full)} full learning curves are too few to say how the next study is best pruned: "
             f"{FEW} are the least. Train some without a pruner."
         )
-    safe = [replay for replay in replays if not replay.killed and replay.saved >= _WORTH]
+    safe = [replay for replay in replays if replay.is_safe and replay.saved >= _WORTH]
     agreed = _agreed(correlations)
     ranks = (
         f"From epoch {agreed} on the order of trials is about the final one (rank correlation {AGREES} or above). "
@@ -149,12 +151,13 @@ def _recommendation(
     )
     if not safe:
         return (
-            f"{ranks}Take pruner none: no other would have saved {_WORTH:.0%} of the epochs without stopping "
-            "a winner of this study."
+            f"{ranks}Take pruner none: no other would have saved {_WORTH:.0%} of the epochs and left most winners "
+            "of this study."
         )
     best = max(safe, key=lambda replay: replay.saved)
+    left = f"{best.winners - len(best.killed)} of {best.winners} winners" if best.winners > 1 else "the winner"
     return (
-        f"{ranks}For a study like this one, take {pruner_words(best.pruner)}: it would have stopped no winner "
+        f"{ranks}For a study like this one, take {pruner_words(best.pruner)}: it would have left {left} "
         f"and saved {best.saved:.0%} of the epochs."
     )
 

@@ -26,6 +26,7 @@ class Replay:
     pruner: its keys, as in a study file. own: whether it is the study's.
     stopped: how many trials with a full curve it would have stopped.
     saved: the share of their epochs, in [0, 1], that would not have been trained.
+    killed: the winners among them, the best first, of `winners` that there are, fresh runs included.
     """
 
     pruner: Mapping[str, Any]
@@ -33,6 +34,12 @@ class Replay:
     stopped: int
     saved: float
     killed: tuple[Killed, ...]
+    winners: int
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether most winners would have been left."""
+        return 2 * len(self.killed) < self.winners
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Audit:
     """What pruning does to a study.
 
     full: trials with a full learning curve, fresh runs included. cut: those whose curve ends early.
-    winners: tickets of the search's best trial and of those within `noise` of it, of which full curves are known.
+    winners: tickets of the search's best trial and of those within `noise` of it, the best first.
     noise: standard deviation between runs of one configuration, or the standard error of the objective over the
         validation items, in the metric's own unit; None where neither is known.
     recommendation: for the next study, in words.

@@ -29,12 +29,13 @@ def stops(study: StudyDefinition, records: Sequence[TrialRecord], pruner: Pruner
         sampler=RandomSampler(seed=0),
         pruner=make_pruner(pruner),
     )
+    untouched = _untouched_epochs(pruner)
     stopped: dict[int, int] = {}
     for record in sorted(records, key=_order):
         trial = replayed.ask()
         for epoch, value in record.curve.items():
             trial.report(value, epoch)
-            if trial.should_prune():
+            if epoch >= untouched and trial.should_prune():
                 stopped[record.ticket] = epoch
                 break
         if record.ticket not in stopped and record.state == "complete":
@@ -42,6 +43,13 @@ def stops(study: StudyDefinition, records: Sequence[TrialRecord], pruner: Pruner
         else:
             replayed.tell(trial, state=TrialState.FAIL if record.is_infeasible else TrialState.PRUNED)
     return stopped
+
+
+def _untouched_epochs(pruner: Pruner) -> int:
+    """Before this epoch a pruner stops nothing, and need not be asked."""
+    if isinstance(pruner, Hyperband):
+        return pruner.min_resource
+    return pruner.warmup_epochs if isinstance(pruner, Median) else 0
 
 
 def _order(record: TrialRecord) -> tuple[bool, datetime, int]:

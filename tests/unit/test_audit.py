@@ -117,7 +117,7 @@ def test_curves_that_never_cross_can_be_pruned_early() -> None:
     assert [correlation.epoch for correlation in found.correlations] == [*range(1, 28)]
     assert replayed(found, "hyperband", 1).saved > replayed(found, "hyperband", 9).saved > 0.1
     assert found.recommendation.startswith("From epoch 1 on")
-    assert "it would have stopped no winner and saved" in found.recommendation
+    assert "it would have left the winner and saved" in found.recommendation
 
 
 def test_a_late_winner_would_have_been_killed_and_it_is_told_when() -> None:
