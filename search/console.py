@@ -180,9 +180,7 @@ def audit_tables(found: Audit) -> RenderableType:
         "learning curves": f"{found.full} full, {found.cut} that end early",
         "winners": (winners or "none") + (f" and {more} more" if more > 0 else ""),
     }
-    pruners = Table(
-        Column("pruner", no_wrap=True), "saved", "stopped", "winners stopped", box=None, pad_edge=False
-    )
+    pruners = Table("pruner", "saved", "stopped", "winners", "the best of them", box=None, pad_edge=False)
     for replay in found.replays:
         name = f"{pruner_words(replay.pruner)}{' (its own)' if replay.own else ''}"
         killed = f"{len(replay.killed)} of {replay.winners}"

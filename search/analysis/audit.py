@@ -139,8 +139,8 @@ def _recommendation(
         return "No complete trial has a learning curve of more than one epoch: there is nothing to replay."
     if len(full) < FEW:
         return (
-            f"{len(full)} full learning curves are too few to say how the next study is best pruned: "
-            f"{FEW} are the least. Train some without a pruner."
+            f"Of {len(full)} full learning curves nothing can be said about the next study: {FEW} are the least. "
+            "Train some without a pruner."
         )
     safe = [replay for replay in replays if replay.is_safe and replay.saved >= _WORTH]
     agreed = _agreed(correlations)
@@ -151,8 +151,8 @@ def _recommendation(
     )
     if not safe:
         return (
-            f"{ranks}Take pruner none: no other would have saved {_WORTH:.0%} of the epochs and left most winners "
-            "of this study."
+            f"{ranks}Take pruner none: no other would have saved {_WORTH:.0%} of the epochs and left nearly all "
+            "winners of this study."
         )
     best = max(safe, key=lambda replay: replay.saved)
     left = f"{best.winners - len(best.killed)} of {best.winners} winners" if best.winners > 1 else "the winner"

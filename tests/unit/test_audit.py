@@ -187,7 +187,7 @@ def test_lower_may_be_better() -> None:
 
 def test_few_curves_and_single_epochs_are_not_made_much_of() -> None:
     few = audit(results(study(), steady(4)))
-    assert few.recommendation.startswith("4 full learning curves are too few")
+    assert few.recommendation.startswith("Of 4 full learning curves nothing can be said")
     single = audit(results(study(), [trial(i, [0.5]) for i in range(12)]))
     assert (single.full, single.replays, single.correlations) == (0, (), ())
     assert "nothing to replay" in single.recommendation
@@ -213,7 +213,7 @@ def test_the_replay_is_what_optuna_does_live() -> None:
             running = live.ask()
             for epoch, value in record.curve.items():
                 running.report(value, epoch)
-                if running.should_prune():
+                if epoch < 27 and running.should_prune():
                     expected[record.ticket] = epoch
                     break
             ended = optuna.trial.TrialState.PRUNED if record.ticket in expected else None
