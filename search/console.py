@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from search.analysis.pruning import Audit, Correlation, pruner_words
@@ -180,7 +180,9 @@ def audit_tables(found: Audit) -> RenderableType:
         "learning curves": f"{found.full} full, {found.cut} that end early",
         "winners": (winners or "none") + (f" and {more} more" if more > 0 else ""),
     }
-    pruners = Table("pruner", "saved", "stopped", "winners", "the best of them", box=None, pad_edge=False)
+    pruners = Table(
+        Column("pruner", no_wrap=True), "saved", "stopped", "winners", "the best of them", box=None, pad_edge=False
+    )
     for replay in found.replays:
         name = f"{pruner_words(replay.pruner)}{' (its own)' if replay.own else ''}"
         killed = f"{len(replay.killed)} of {replay.winners}"
