@@ -1,30 +1,23 @@
 """Publishing a study: its figures and a note, to optuna-dashboard and to files."""
 
-import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import kaleido
 import plotly.graph_objects as go
-from kaleido.errors import ChromeNotFoundError
 from optuna import Study
 from sqlalchemy import Connection
 
-from search.analysis import look
 from search.analysis.figures import draw
 from search.analysis.note import is_ours, study_note
-from search.analysis.parallel_coordinates import thickened
+from search.analysis.pages import write_pages
+from search.analysis.pictures import write_pictures
 from search.places import Remote, open_place
 from search.store import publication, studies
 from search.store.connection import Store
 from search.store.studies import StudyRow
 
-IMAGE_SECONDS = 60  # how long a browser may take for one picture
-
 Figures = Mapping[str, go.Figure]
-
-log = logging.getLogger(__name__)
 
 
 def publish(store: Store, name: str, results: str, *, images: bool) -> list[str]:
@@ -42,7 +35,7 @@ def publish(store: Store, name: str, results: str, *, images: bool) -> list[str]
             return _publish_pages(connection, row, target)
 
     figures, pages = store.run_statement(work)
-    return pages + (_moved_into(target, _write_images, figures) if images else [])
+    return pages + (_moved_into(target, write_pictures, figures) if images else [])
 
 
 def publish_if_due(store: Store, row: StudyRow, results: str, *, every_seconds: float) -> list[str]:
@@ -72,7 +65,7 @@ def _publish_pages(connection: Connection, row: StudyRow, folder: Path | Remote)
             save_note(study, study_note(row.definition, records))
 
     publication.change_dashboard(connection, row.study_id, change)
-    return figures, _moved_into(folder, _write_pages, figures)
+    return figures, _moved_into(folder, write_pages, figures)
 
 
 def _moved_into(folder: Path | Remote, write: Callable[[Figures, Path], None], figures: Figures) -> list[str]:
@@ -89,29 +82,3 @@ def _moved_into(folder: Path | Remote, write: Callable[[Figures, Path], None], f
             else:
                 folder.put(file, file.name)
     return [str(folder / file.name) for file in files]
-
-
-def _write_pages(figures: Figures, folder: Path) -> None:
-    """Pages that need no network, with parallel-coordinate lines a whole pixel wide."""
-    for name, figure in figures.items():
-        path = folder / f"{name}.html"
-        figure.write_html(path, include_plotlyjs=True, config={"displaylogo": False, "plotGlPixelRatio": 1})
-
-
-def _write_images(figures: Figures, folder: Path) -> None:
-    size = {"width": look.WIDTH, "height": look.HEIGHT}
-    pictures = [
-        {
-            "fig": thickened(figure) if name == "parallel-coordinates" else figure,
-            "path": folder / f"{name}.{form}",
-            "opts": {"format": form, "scale": scale, **size},
-        }
-        for name, figure in figures.items()
-        for form, scale in (("png", 2), ("svg", 1))
-    ]
-    try:
-        kaleido.write_fig_from_object_sync(
-            pictures, cancel_on_error=True, kopts={"mathjax": False, "timeout": IMAGE_SECONDS}
-        )
-    except ChromeNotFoundError:
-        log.info("no Chrome or Chromium was found: figures are written as HTML only")
