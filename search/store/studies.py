@@ -169,6 +169,13 @@ class TrialRecord:
     finished_at: datetime | None
     retries: list[Retry]
 
+    @property
+    def is_infeasible(self) -> bool:
+        """Whether this configuration can't be trained: it failed, or its loss stopped being finite."""
+        return self.state == "failed" or (
+            self.state == "pruned" and not (self.reason or "").startswith(tickets.PRUNED)
+        )
+
 
 _REGISTER = text(
     """

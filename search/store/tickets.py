@@ -20,6 +20,8 @@ from search.store.trials import Parameters
 
 MAX_LOSSES = 3  # how often a ticket may lose its worker before it fails for good
 
+PRUNED = "pruned after epoch"  # how the reason of a trial begins that the pruner stopped
+
 Ending = Literal["complete", "pruned", "failed"]
 
 # Whether a study was registered by a newer version than the release, an array of numbers such as {0,1,0}.

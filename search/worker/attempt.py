@@ -148,7 +148,7 @@ class Attempt:
             )
         if epoch.number == self._recipe.knobs.epochs or not self._should_prune(epoch, ended):
             return None
-        self._end("pruned", self._value(epoch), f"pruned after epoch {epoch.number}")
+        self._end("pruned", self._value(epoch), f"{tickets.PRUNED} {epoch.number}")
         self._child.abandon()
         return "pruned"
 
