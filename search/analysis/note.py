@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from search import catalog
 from search.analysis import quantities
 from search.analysis.findings import Conclusion
+from search.analysis.report_server import PREFIX
 from search.analysis.trials import counted, described, named, ranked
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def study_note(results: "Results", conclusion: Conclusion) -> str:
         f"**{literal(conclusion.answer)}**",
         literal(progress(results)),
         *map(literal, best),
-        f"[The report, with the evidence]({report_path(study.name)})",
+        f"[The report, with the evidence]({PREFIX}{study.name})",
         *([] if results.row.context.origin else [f"To run it again: `{command}`"]),
         _OURS,
     ]
@@ -64,11 +65,6 @@ def progress(results: "Results") -> str:
                 quantities.counted(len(results.confirmed), "fresh run") if results.confirmed else "no fresh runs"
             )
             return f"The study is done: {counted(results.searched)}; {fresh}."
-
-
-def report_path(name: str) -> str:
-    """Where the dashboard's server has the study's report."""
-    return f"/reports/{name}"
 
 
 def launch_command(name: str) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from search.analysis.axes import metric_scale, words
 from search.analysis.findings import Spread
 
-ABSENT = "–"
+ABSENT = "\N{EN DASH}"
 
 
 def measured(metric: str, split: str) -> str:

@@ -1,6 +1,7 @@
 """The report of a study: one web page that needs nothing beside it, and the same in Markdown."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import plotly.graph_objects as go
 import yaml
 
 from search import __version__
-from search.analysis import account, evidence, look, markdown, quantities, web
+from search.analysis import account, evidence, health, look, markdown, quantities, web
+from search.analysis.conclusion import conclude
+from search.analysis.figures import draw
 from search.analysis.findings import Conclusion, HealthWarning
 from search.analysis.note import launch_command, progress
 from search.analysis.results import Results
@@ -18,19 +21,32 @@ from search.study import StudyDefinition
 MOST_COMPARISONS = 12  # shown at once; the others are folded away
 
 
-def write_report(
-    results: Results,
-    conclusion: Conclusion,
-    warnings: Sequence[HealthWarning],
-    figures: Mapping[str, go.Figure],
-    folder: Path,
-) -> None:
+@dataclass(frozen=True)
+class Report:
+    """What is told of a study.
+
+    figures: by the name they are published under.
+    """
+
+    results: Results
+    conclusion: Conclusion
+    warnings: Sequence[HealthWarning]
+    figures: Mapping[str, go.Figure]
+
+
+def work_out(results: Results) -> Report:
+    """What the results say."""
+    conclusion = conclude(results)
+    return Report(results, conclusion, health.warnings(results), draw(results, conclusion))
+
+
+def write_report(report: Report, folder: Path) -> None:
     """Writes report.html and report.md into the folder."""
-    facts = _facts(results, conclusion, warnings)
-    (folder / "report.html").write_text(web.page("report.html.j2", facts, figures), encoding="utf-8")
-    (folder / "report.md").write_text(
-        markdown.page("report.md.j2", facts | {"figures": _named(figures)}), encoding="utf-8"
-    )
+    facts = _facts(report.results, report.conclusion, report.warnings)
+    page = web.page("report.html.j2", facts, report.figures)
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    text = markdown.page("report.md.j2", facts | {"figures": _named(report.figures)})
+    (folder / "report.md").write_text(text, encoding="utf-8")
 
 
 def definition_yaml(study: StudyDefinition) -> str:
