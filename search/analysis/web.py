@@ -17,9 +17,9 @@ from search.analysis import look, pages
 
 def page(template: str, facts: Mapping[str, Any], figures: Mapping[str, go.Figure]) -> str:
     """The page that a template of `templates/` makes of the facts, in which every text is escaped."""
-    scripts = pages.scripts() if figures else ""
+    scripts = f"{pages.scripts()}\n<script>{_text('print.js')}</script>" if figures else ""
     ours = {
-        "style": Markup(_style()),  # noqa: S704 - a file of ours
+        "style": Markup(_text("report.css")),  # noqa: S704 - a file of ours
         "scripts": Markup(scripts),  # noqa: S704 - plotly's and ours
         "policy": policy(scripts),
         "figures": [
@@ -55,9 +55,8 @@ def policy(scripts: str) -> str:
     )
 
 
-@cache
-def _style() -> str:
-    return (files("search.analysis") / "templates" / "report.css").read_text(encoding="utf-8")
+def _text(name: str) -> str:
+    return (files("search.analysis") / "templates" / name).read_text(encoding="utf-8")
 
 
 @cache
