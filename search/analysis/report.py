@@ -50,9 +50,14 @@ def write_report(report: Report, folder: Path) -> None:
 
 
 def definition_yaml(study: StudyDefinition) -> str:
-    """The resolved definition as a study file, every default filled in; without the folder of the data."""
+    """The resolved definition as a study file, every default filled in; without the folder of the data.
+
+    What is searched has no fixed value beside it.
+    """
     plain = study.model_dump(mode="json")
     del plain["dataset"]["root"]
+    for section in ("training", "model"):
+        plain[section] = {name: value for name, value in plain[section].items() if name not in study.space}
     text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
     return text
 
