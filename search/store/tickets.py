@@ -192,6 +192,11 @@ _REAP = text(
 )
 
 
+def is_infeasible(state: str | None, reason: str | None) -> bool:
+    """Whether a trial that ended so has a configuration that can't be trained: it failed or diverged."""
+    return state == "failed" or (state == "pruned" and not (reason or "").startswith(PRUNED))
+
+
 def file(connection: Connection, study_id: int, work: list[Parameters | None], *, seed: int) -> None:
     """Files one waiting ticket for each entry: fixed parameters, or None for the sampler to draw."""
     connection.execute(
