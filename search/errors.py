@@ -4,6 +4,7 @@ The command line prints the message and exits with `exit_code`; no traceback. An
 bug and keeps its traceback.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -127,3 +128,16 @@ class PlaceError(SearchError):
 
 class Diverged(SearchError):
     """The loss or a metric stopped being finite during training."""
+
+
+class DifferentItems(SearchError):
+    """Models were judged on different items or labels, so that they can't be compared.
+
+    digests: of `Predictions`, by what was judged.
+    """
+
+    def __init__(self, digests: Mapping[str, str]) -> None:
+        named = ", ".join(f"{name} on {digest[:8]}" for name, digest in digests.items())
+        super().__init__(
+            f"they were judged on different items or labels ({named}): compare what has read the same split."
+        )
