@@ -1,5 +1,6 @@
 """Results of studies that nobody trained, as the store hands them over."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
@@ -157,9 +158,11 @@ def results(
         validation_items=400,
         code_version="0.1.0",
         created_at=BEGAN,
-        counts={},
+        stage_counts={"search": Counter(record.state for record in records)},
         epochs=0,
         seconds=0.0,
+        search_epochs=0,
+        search_seconds=0.0,
         context=context or Context(),
     )
     return Results(row, records, made or {}, [], attempts([r for r in records if r.attempt], workers))
