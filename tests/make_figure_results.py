@@ -20,6 +20,7 @@ from search.store.studies import Context, StudyRow, TrialRecord
 from search.study import StudyDefinition
 from search.tasks import EKMAN_NEUTRAL, Task
 
+HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y} **bold** [a](javascript:alert(1))"
 BEGAN = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 LR = {"role": "nuisance", "low": 1e-6, "high": 1e-2, "log": True}
 DEPTH = {"role": "scientific", "choices": [8, 2, 4]}
@@ -169,7 +170,10 @@ def results(
 
 
 def conclusion(
-    definition: StudyDefinition, searched: Sequence[TrialRecord], seeds: int
+    definition: StudyDefinition,
+    searched: Sequence[TrialRecord],
+    seeds: int,
+    classes: Sequence[str] = EKMAN_NEUTRAL,
 ) -> tuple[Conclusion, dict[int, Predictions]]:
     """What a study concludes whose best levels were run again with so many seeds, and the predictions of these."""
     generator = np.random.default_rng(1)
@@ -182,7 +186,7 @@ def conclusion(
         if best is not None and seeds:
             numbers = tuple(10_000 + 100 * len(levels) + seed for seed in range(seeds))
             again = [float(value) for value in best - 0.01 + generator.normal(0, 0.006, seeds)]
-            made |= {n: predictions(value, n) for n, value in zip(numbers, again, strict=True)}
+            made |= {n: predictions(value, n, classes=classes) for n, value in zip(numbers, again, strict=True)}
             judged = [float(np.mean(made[n].predicted.argmax(axis=1) == made[n].truth)) for n in numbers]
             chosen = (Configuration(ranking[0][0].parameters, best, numbers, 0, spread(again), spread(judged)),)
         parameters = trials[0].parameters
