@@ -165,7 +165,7 @@ def test_rows_of_the_confusion_matrix_are_shares_of_the_true_class() -> None:
     assert np.allclose(figure.data[0].z[:2], [[75, 25, 0], [0, 100, 0]])
     assert np.isnan(figure.data[0].z[2]).all()
     assert figure.data[0].text[0] == ["3.0", "1.0", "0.0"]
-    assert "mean of 2 runs" in figure.layout.title.text
+    assert "mean of 2 runs" in figure.layout.meta["caption"]
 
 
 def test_accuracy_within_a_class_has_its_interval_over_seeds() -> None:
