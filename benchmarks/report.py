@@ -1,6 +1,6 @@
 """What it takes to publish a study, part by part, and how large its report is.
 
-A study of depth and learning rate is put into a store of its own as workers would have left it: trials of 60 epochs,
+A study of depth and learning rate is put into a store of its own as workers would have left it: 60-epoch trials,
 then 5 fresh runs of each of 5 depths, whose models were shown 3,068 test images. Then it is published as a worker
 does, without images: once in a fresh process, which also loads the libraries, and once more. There is no peer; the
 goals are 15 s and 6 MB for 1,000 trials, 150 kB for their parallel coordinates, and 0.5 s a figure.

@@ -34,13 +34,12 @@ def parallel_coordinates(
     complete = [value if record.state == "complete" else None for record, value in zip(tried, best, strict=True)]
     columns = [*_state(tried), *_parameters(study, tried), _objective(study, best, on)]
     many = len(columns) > _MANY
+    width = _ASKEW if many else _CHARACTERS // len(columns)
     figure = go.Figure()
     if tried:
         figure.add_trace(
             go.Parcoords(
-                dimensions=[
-                    _dimension(*column, _ASKEW if many else _CHARACTERS // len(columns)) for column in columns
-                ],
+                dimensions=[_dimension(*column, width) for column in columns],
                 line=_line(study, complete, metric_label(study.objective, on)),
                 unselected={"line": {"color": look.GREY, "opacity": 0.15}},
                 labelfont={"size": 11 if many else 13},
