@@ -9,6 +9,7 @@ CHECKS = (
     search_health.edges,
     search_health.infeasible,
     search_health.budget,
+    search_health.pruning,
     training_health.collapse,
     training_health.unrelated,
     training_health.flipped,

@@ -58,14 +58,18 @@ def _path(name_or_path: str) -> Path:
 
 
 def _read(path: Path) -> tuple[Sections, list[Problem]]:
+    return yaml_source.read(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """What a YAML file holds. Raises StudyFileError where it can't be read or is no UTF-8."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise StudyFileError(str(path), [Problem(1, "file", f"can't be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise StudyFileError(str(path), [Problem(line, "file", "is not UTF-8 text")]) from error
-    return yaml_source.read(text, str(path))
 
 
 def _presets(entry: Located | None, problems: list[Problem]) -> dict[str, Sections]:
