@@ -105,6 +105,22 @@ def show(arguments: Namespace, settings: Settings) -> int:
     return 0
 
 
+def report(arguments: Namespace, settings: Settings) -> int:
+    from search.analysis.publish import publish
+
+    store = open_store(settings)
+    told, files = publish(store, arguments.study, settings.results, paper=arguments.paper)
+    if arguments.json:
+        facts = {"study": arguments.study, "conclusion": asdict(told.conclusion)}
+        console.show_json(facts | {"warnings": [asdict(each) for each in told.warnings], "files": files})
+    else:
+        print(told.conclusion.answer)
+        for file in files:
+            if "/figures/" not in file:
+                print(file)
+    return 0
+
+
 def import_study(arguments: Namespace, settings: Settings) -> int:
     from search.analysis.publish import publish
     from search.history.importing import read_study
@@ -114,7 +130,7 @@ def import_study(arguments: Namespace, settings: Settings) -> int:
     found = read_study(arguments.sources, mapping, arguments.study)
     store = open_store(settings)
     is_new = store.run(lambda connection: imports.store(connection, found, code_version=__version__))
-    files = publish(store, arguments.study, settings.results, images=True) if is_new else []
+    files = publish(store, arguments.study, settings.results, images=True)[1] if is_new else []
     if arguments.json:
         facts = {"study": arguments.study, "is_new": is_new, "trials": len(found.trials), "files": files}
         console.show_json(facts | {"origin": found.origin.model_dump()})
@@ -155,6 +171,7 @@ def dashboard(arguments: Namespace, settings: Settings) -> int:
     file = arguments.password_file or settings.dashboard_password_file
     dashboard_server.serve(
         store_url(settings),
+        settings.results,
         host=arguments.host,
         port=arguments.port,
         password=dashboard_server.read_password(file) if file else None,
