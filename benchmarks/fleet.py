@@ -60,6 +60,7 @@ space:
 sampler: tpe
 pruner: {name: median, startup_trials: 5, warmup_epochs: 0}
 budget: {trials: %d}
+confirm: {seeds: 0}
 """
 
 

@@ -38,6 +38,7 @@ space:
   lr: {role: nuisance, choices: [0.001]}
 sampler: grid
 budget: {trials: 1}
+confirm: {seeds: 0}
 """
 
 

@@ -56,6 +56,7 @@ space:
 sampler: tpe
 pruner: {{name: median, startup_trials: 5, warmup_epochs: 0}}
 budget: {{trials: {trials}}}
+confirm: {{seeds: 0}}
 """
 
 # Finished trials with every parameter and a whole curve, as either side would have left them.

@@ -70,19 +70,28 @@ def list_studies(arguments: Namespace, settings: Settings) -> int:
 
 
 def status(arguments: Namespace, settings: Settings) -> int:
+    from search.analysis import results
+    from search.analysis.conclusion import conclude
+
     store = open_store(settings)
     there = store.run(lambda connection: workers.everyone(connection, study=arguments.study))
     if arguments.study is None:
         return _fleet_status(store.run(studies.everyone), there, settings, as_json=arguments.json)
     row = store.run(lambda connection: studies.find(connection, arguments.study))
-    trials = store.run(lambda connection: studies.records(connection, row))
-    best = console.best_trial(row, trials)
+    found = store.run(lambda connection: results.read(connection, row))
+    conclusion = conclude(found)
     if arguments.json:
+        best = console.best_trial(row, found.records)
         console.show_json(
-            _plain(row) | {"best": best and asdict(best), "workers": [asdict(each) for each in there]}
+            _plain(row)
+            | {
+                "best": best and asdict(best),
+                "conclusion": asdict(conclusion),
+                "workers": [asdict(w) for w in there],
+            }
         )
     else:
-        console.show(console.status_table(row, trials, there))
+        console.show(console.status_table(row, found.records, there, answer=conclusion.answer))
     return 0
 
 
@@ -241,4 +250,9 @@ def _set_state(arguments: Namespace, settings: Settings, state: StudyState) -> i
 
 
 def _plain(row: StudyRow) -> dict[str, Any]:
-    return asdict(row) | {"definition": row.definition.model_dump(mode="json"), "is_done": row.is_done}
+    return asdict(row) | {
+        "definition": row.definition.model_dump(mode="json"),
+        "context": row.context.model_dump(mode="json"),
+        "counts": row.counts,
+        "is_done": row.is_done,
+    }

@@ -42,9 +42,13 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def best_trial(row: StudyRow, trials: list[TrialRecord]) -> TrialRecord | None:
-    """The complete trial with the best objective on the validation split; the earliest of equals."""
-    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+def best_trial(row: StudyRow, trials: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The search's complete trial with the best objective on the validation split; the earliest of equals."""
+    complete = [
+        trial
+        for trial in trials
+        if trial.stage == "search" and trial.state == "complete" and trial.value is not None
+    ]
     sign = 1 if row.definition.direction == "maximize" else -1
     return max(complete, key=lambda trial: (sign * (trial.value or 0.0), -trial.ticket), default=None)
 
@@ -84,15 +88,20 @@ def worker_table(there: list[WorkerRecord], *, lease_seconds: float) -> Renderab
     return fact_table({each.worker: _activity(each, lease_seconds) for each in there})
 
 
-def status_table(row: StudyRow, trials: list[TrialRecord], there: Sequence[WorkerRecord] = ()) -> RenderableType:
-    """there: the workers that train the study now."""
+def status_table(
+    row: StudyRow, trials: Sequence[TrialRecord], there: Sequence[WorkerRecord] = (), *, answer: str
+) -> RenderableType:
+    """there: the workers that train the study now. answer: to the study's question, as far as there is one."""
     best = best_trial(row, trials)
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(row.counts.items()))
     facts = {
         "study": row.name,
         "question": row.definition.question,
-        "state": "done" if row.is_done else row.state,
-        "trials": counts,
+        "answer": answer,
+        "state": "done" if row.is_done else f"{row.state}, {row.stage}",
+    }
+    for stage, counts in row.stage_counts.items():
+        facts[stage] = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    facts |= {
         "epochs": f"{row.epochs} in {duration(row.seconds)} of training",
     }
     if best is not None:
@@ -118,13 +127,23 @@ def status_table(row: StudyRow, trials: list[TrialRecord], there: Sequence[Worke
 def trial_table(row: StudyRow, trials: list[TrialRecord]) -> RenderableType:
     names = list(row.definition.space)
     table = Table(
-        "trial", "state", row.definition.objective, "epochs", *names, "took", "reason", box=None, pad_edge=False
+        "trial",
+        "stage",
+        "state",
+        row.definition.objective,
+        "epochs",
+        *names,
+        "took",
+        "reason",
+        box=None,
+        pad_edge=False,
     )
     for trial in trials:
         value = "" if trial.value is None else f"{trial.value:.4f}"
         reason = (trial.reason or "").strip().splitlines()[-1:]
         table.add_row(
             str(trial.ticket),
+            trial.stage,
             Text(trial.state, style=STATE_STYLES[trial.state]),
             value,
             str(len(trial.curve)),
@@ -195,11 +214,11 @@ def _ago(moment: datetime) -> str:
     return duration(max(0.0, (datetime.now(UTC) - moment).total_seconds()))
 
 
-def _noise(row: StudyRow, trials: list[TrialRecord], best: float) -> str:
+def _noise(row: StudyRow, trials: Sequence[TrialRecord], best: float) -> str:
     """The binomial standard error, exact for accuracy and a guide for the rest, and the trials within it."""
     error = math.sqrt(best * (1 - best) / row.validation_items)
-    values = [trial.value for trial in trials if trial.state == "complete" and trial.value is not None]
-    near = sum(abs(best - value) <= error for value in values) - 1
+    values = [trial.value for trial in trials if trial.stage == "search" and trial.state == "complete"]
+    near = sum(value is not None and abs(best - value) <= error for value in values) - 1
     return (
         f"one standard error is {error:.4f} ({row.validation_items} validation images, one seed); "
         f"{near} other complete {'trial lies' if near == 1 else 'trials lie'} within it"

@@ -1,9 +1,11 @@
 """`search launch`: registers a study, trains it with workers of this machine or of Ray, and shows how it goes."""
 
+import platform
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -11,16 +13,21 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from search import __version__, console
+from search.analysis import results
+from search.analysis.conclusion import conclude
 from search.settings import Settings
 from search.store import studies
 from search.store.connection import Store, open_store
-from search.store.studies import StudyRow, TrialRecord
+from search.store.studies import Context, SplitFacts, StudyRow, TrialRecord
 from search.study import StudyDefinition
+from search.training import cache
 from search.worker import data, service, slots
 from search.worker.fleet import Fleet, Processes
 
 LOOK_SECONDS = 1.0  # between looks at the store
 LINE_SECONDS = 10.0  # between lines where standard output is no terminal
+
+_LIBRARIES = ("torch", "torchvision", "timm", "numpy", "optuna", "scipy", "statsmodels")  # that bear on results
 
 INTERRUPTED = 130  # exit code of a command that was stopped by Ctrl-C
 
@@ -33,19 +40,8 @@ def launch(definition: StudyDefinition, settings: Settings, *, workers: int | No
 
     Raises WorkerError where a worker ended before the study did.
     """
-    with console.progress_bar(f"preparing {definition.dataset.name}") as progress:
-        _, manifest = data.prepare(definition, settings, progress)
     store = open_store(settings)
-    study_id = store.run(
-        lambda connection: studies.register(
-            connection,
-            definition,
-            data_fingerprint=manifest.fingerprint,
-            validation_items=manifest.counts["validation"],
-            code_version=__version__,
-        )
-    )
-    row = store.run(lambda connection: studies.find_by_id(connection, study_id))
+    row = register(definition, settings, store)
     print(f"study {row.name}: {row.tickets} trials, {row.finished} of them done")
     if workers is None:
         workers = settings.launch_workers
@@ -57,8 +53,8 @@ def launch(definition: StudyDefinition, settings: Settings, *, workers: int | No
     if not row.is_done:
         with _hired(settings, row.name, workers=workers, ray=ray) as fleet:
             was_stopped = _train(store, row, fleet)
-    row = store.run(lambda connection: studies.find_by_id(connection, study_id))
-    console.show(console.status_table(row, store.run(lambda connection: studies.records(connection, row))))
+    found = store.run(lambda connection: results.read(connection, studies.find(connection, row.name)))
+    console.show(console.status_table(found.row, found.records, answer=conclude(found).answer))
     print(f"figures: {settings.results}/{row.name}/figures")
     if was_stopped:
         print("stopped; the same command goes on from here")
@@ -66,13 +62,44 @@ def launch(definition: StudyDefinition, settings: Settings, *, workers: int | No
     return 0
 
 
+def register(definition: StudyDefinition, settings: Settings, store: Store) -> StudyRow:
+    """Prepares the study's data, and registers the study or finds it. Raises as `studies.register` does."""
+    with console.progress_bar(f"preparing {definition.dataset.name}") as progress:
+        folder, manifest = data.prepare(definition, settings, progress)
+    hashes = cache.split_hashes(folder)
+    context = Context(
+        splits={name: SplitFacts(items=count, hash=hashes[name]) for name, count in manifest.counts.items()},
+        versions={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+    )
+    study_id = store.run(
+        lambda connection: studies.register(
+            connection,
+            definition,
+            data_fingerprint=manifest.fingerprint,
+            validation_items=manifest.counts["validation"],
+            code_version=__version__,
+            context=context,
+        )
+    )
+    return store.run(lambda connection: studies.find_by_id(connection, study_id))
+
+
 @dataclass(frozen=True)
 class _Look:
-    """A study at one moment, and how fast it has been going since this launch."""
+    """A study at one moment, and how fast it has been going since this launch.
+
+    trials: of its present stage.
+    """
 
     row: StudyRow
     trials: list[TrialRecord]
+    best: TrialRecord | None
     epochs_per_second: float
+
+    @property
+    def ended(self) -> int:
+        """How many of the trials are over."""
+        return sum(trial.state not in ("waiting", "running") for trial in self.trials)
 
     @property
     def seconds_left(self) -> float | None:
@@ -81,7 +108,7 @@ class _Look:
         if not lengths or not self.epochs_per_second:
             return None
         begun = sum(len(trial.curve) for trial in self.trials if trial.state == "running")
-        to_do = (self.row.tickets - self.row.finished) * sum(lengths) / len(lengths)
+        to_do = (len(self.trials) - self.ended) * sum(lengths) / len(lengths)
         return max(0.0, to_do - begun) / self.epochs_per_second
 
 
@@ -123,7 +150,9 @@ def _watch(store: Store, row: StudyRow, fleet: Fleet) -> None:
 def _look(store: Store, row: StudyRow, *, started: float, epochs_before: int) -> _Look:
     now = store.run(lambda connection: studies.find_by_id(connection, row.study_id))
     trials = store.run(lambda connection: studies.records(connection, now))
-    return _Look(now, trials, (now.epochs - epochs_before) / (time.monotonic() - started))
+    staged = [trial for trial in trials if trial.stage == now.stage]
+    best = console.best_trial(now, trials)
+    return _Look(now, staged, best, (now.epochs - epochs_before) / (time.monotonic() - started))
 
 
 def _line(look: _Look) -> str:
@@ -141,17 +170,17 @@ def _live_table(look: _Look) -> RenderableType:
         if trial.state == "running"
     ]
     bar = Table.grid()
-    bar.add_row(ProgressBar(total=look.row.tickets, completed=look.row.finished, width=60))
+    bar.add_row(ProgressBar(total=len(look.trials), completed=look.ended, width=60))
     return Group(bar, table, *running)
 
 
 def _facts(look: _Look) -> dict[str, str]:
-    counts = look.row.counts
-    best = console.best_trial(look.row, look.trials)
+    counts = look.row.stage_counts.get(look.row.stage, {})
+    best = look.best
     left = look.seconds_left
     return {
-        "stage": "search",
-        "done": f"{look.row.finished}/{look.row.tickets}",
+        "stage": look.row.stage,
+        "done": f"{look.ended}/{len(look.trials)}",
         "pruned": str(counts.get("pruned", 0)),
         "failed": str(counts.get("failed", 0)),
         "running": str(counts.get("running", 0)),

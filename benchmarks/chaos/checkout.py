@@ -42,6 +42,7 @@ space:
   dropout: {role: nuisance, choices: [0.0, 0.1, 0.2, 0.3]}
 sampler: grid
 budget: {trials: 24}
+confirm: {seeds: 0}
 """
 
 

@@ -1,6 +1,7 @@
 """Studies: the registered definition, its tickets, and what has become of them."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,8 @@ from search.study.space import Parameter
 
 StudyState = Literal["open", "paused", "stopped"]
 Stage = Literal["search", "confirm", "conclude", "done"]
+
+STAGES = ("search", "confirm", "conclude")  # that tickets are filed for, in order
 
 
 class SplitFacts(BaseModel):
@@ -77,8 +80,9 @@ class StudyRow:
     stage_at: when that began.
     code_version: the newest version that registered it; older workers are given none of it.
     validation_items: labelled images that the objective is measured on.
-    counts: tickets of every stage by state (waiting, running, complete, pruned, failed).
-    epochs, seconds: what the search has trained so far, by all workers.
+    stage_counts: for each stage that has begun, its tickets by state (waiting, running, complete, pruned, failed).
+    epochs, seconds: what all workers have trained so far, and how long they took, summed.
+    search_epochs, search_seconds: of these, what the search has taken, which its budget limits.
     context: what it was registered with.
     """
 
@@ -93,10 +97,17 @@ class StudyRow:
     validation_items: int
     code_version: str
     created_at: datetime
-    counts: dict[str, int]
+    stage_counts: dict[str, dict[str, int]]
     epochs: int
     seconds: float
+    search_epochs: int
+    search_seconds: float
     context: Context
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Tickets of every stage by state."""
+        return dict(sum((Counter(counts) for counts in self.stage_counts.values()), Counter()))
 
     @property
     def tickets(self) -> int:
@@ -112,8 +123,8 @@ class StudyRow:
     def is_spent(self) -> bool:
         """Whether its budget of epochs or hours is used up, so that no further trial of the search begins."""
         budget = self.definition.budget
-        return (budget.epochs is not None and self.epochs >= budget.epochs) or (
-            budget.hours is not None and self.seconds >= 3600 * budget.hours
+        return (budget.epochs is not None and self.search_epochs >= budget.epochs) or (
+            budget.hours is not None and self.search_seconds >= 3600 * budget.hours
         )
 
     @property
@@ -177,6 +188,8 @@ class TrialRecord:
         )
 
 
+NO_CONTEXT = Context()
+
 _REGISTER = text(
     """
     WITH study AS (
@@ -198,9 +211,9 @@ _REGISTER = text(
 _INSERT = text(
     """
     INSERT INTO search_studies (study_id, name, definition, definition_hash, data_fingerprint, validation_items,
-                                code_version, priority, epoch_budget, hour_budget)
+                                code_version, priority, epoch_budget, hour_budget, context)
     VALUES (:study_id, :name, :definition, :hash, :data_fingerprint, :validation_items, :code_version,
-            :priority, :epoch_budget, :hour_budget)
+            :priority, :epoch_budget, :hour_budget, CAST(:context AS jsonb))
     """
 )
 
@@ -208,15 +221,19 @@ _STUDIES = text(
     """
     SELECT s.study_id, s.name, s.state, s.stage, s.stage_at, s.priority, s.definition, s.data_fingerprint,
            s.validation_items, s.code_version, s.created_at, s.context,
-           coalesce(t.counts, '{}') AS counts, coalesce(e.epochs, 0) AS epochs, coalesce(e.seconds, 0) AS seconds
+           coalesce(t.counts, '{}') AS stage_counts, e.*
     FROM search_studies s
     LEFT JOIN LATERAL (
-        SELECT json_object_agg(state, tickets) FROM (
-            SELECT state, count(*) FROM search_tickets WHERE study_id = s.study_id GROUP BY state
-        ) AS by_state(state, tickets)) t(counts) ON true
+        SELECT json_object_agg(stage, counts) FROM (
+            SELECT stage, json_object_agg(state, tickets) FROM (
+                SELECT stage, state, count(*) FROM search_tickets WHERE study_id = s.study_id GROUP BY stage, state
+            ) AS by_state(stage, state, tickets) GROUP BY stage
+        ) AS by_stage(stage, counts)) t(counts) ON true
     LEFT JOIN LATERAL (
-        SELECT count(*), sum(seconds) FROM search_epochs JOIN search_tickets t USING (ticket_id)
-        WHERE t.study_id = s.study_id AND t.stage = 'search') e(epochs, seconds) ON true
+        SELECT count(*) AS epochs, coalesce(sum(seconds), 0) AS seconds,
+               count(*) FILTER (WHERE t.stage = 'search') AS search_epochs,
+               coalesce(sum(seconds) FILTER (WHERE t.stage = 'search'), 0) AS search_seconds
+        FROM search_epochs JOIN search_tickets t USING (ticket_id) WHERE t.study_id = s.study_id) e ON true
     WHERE (CAST(:name AS text) IS NULL OR s.name = :name)
       AND (CAST(:study_id AS int) IS NULL OR s.study_id = :study_id)
     ORDER BY s.created_at
@@ -263,8 +280,11 @@ def register(
     data_fingerprint: str,
     validation_items: int,
     code_version: str,
+    context: Context = NO_CONTEXT,
 ) -> int:
     """Creates the study with its tickets and returns its id, or finds it where it stands with this definition.
+
+    One that was done begins to be looked at again, for its definition may now ask for more confirming runs.
 
     Of several processes that register one name at once, one creates it. Raises StudyConflict where the name stands
     for another definition or other data, showing the difference; OldVersion where a newer version registered it.
@@ -299,9 +319,11 @@ def register(
             "priority": 0,
             "epoch_budget": definition.budget.epochs,
             "hour_budget": definition.budget.hours,
+            "context": context.model_dump_json(),
         },
     )
-    tickets.file(connection, created, definition.tickets(), seed=definition.seed)
+    work = [tickets.Work(parameters, definition.seed) for parameters in definition.tickets()]
+    tickets.file(connection, created, work)
     return created
 
 
@@ -398,7 +420,7 @@ def _existing(
     _refuse_old_version(definition.name, registered=row.code_version, own=code_version)
     connection.execute(
         text(
-            "UPDATE search_studies SET definition = :definition, code_version = :code_version "
+            "UPDATE search_studies SET definition = :definition, code_version = :code_version, stage = 'search' "
             "WHERE study_id = :study_id"
         ),
         {"definition": definition.canonical_json(), "code_version": code_version, "study_id": row.study_id},
@@ -415,6 +437,7 @@ def _study_row(row: Any) -> StudyRow:
     parsed = {
         "definition": StudyDefinition.from_json(row["definition"]),
         "context": Context.model_validate(row["context"]),
+        "stage_counts": {stage: row["stage_counts"][stage] for stage in STAGES if stage in row["stage_counts"]},
     }
     return StudyRow(**{**row, **parsed})
 

@@ -23,6 +23,7 @@ MAX_LOSSES = 3  # how often a ticket may lose its worker before it fails for goo
 PRUNED = "pruned after epoch"  # how the reason of a trial begins that the pruner stopped
 
 Ending = Literal["complete", "pruned", "failed"]
+Stage = Literal["search", "confirm", "conclude"]
 
 # Whether a study was registered by a newer version than the release, an array of numbers such as {0,1,0}.
 NEWER = "string_to_array(substring(s.code_version from '^[0-9.]*[0-9]'), '.')::int[] > CAST(:release AS int[])"
@@ -32,6 +33,7 @@ NEWER = "string_to_array(substring(s.code_version from '^[0-9.]*[0-9]'), '.')::i
 class Lease:
     """A claimed ticket: what to do, and the attempt that every write about it must name.
 
+    stage, source: as of `search.store.studies.TrialRecord`.
     parameters: fixed by the design or drawn by an earlier attempt; None where the sampler is still to draw them.
     epochs: how many epochs earlier attempts have reported.
     """
@@ -40,6 +42,8 @@ class Lease:
     attempt: int
     study_id: int
     number: int
+    stage: Stage
+    source: int | None
     parameters: Parameters | None
     seed: int
     worker: str
@@ -55,27 +59,31 @@ class Lost:
     state: str
 
 
-# The studies that have work to give, most urgent first. One whose budget of epochs or hours is spent has none, and
-# what a newer version has registered is not for an older one.
+# Whether the search has used up its budget of epochs or hours: then none of its trials begins any more.
+SPENT = """
+    ((s.epoch_budget IS NOT NULL AND s.epoch_budget <=
+      (SELECT count(*) FROM search_epochs JOIN search_tickets t USING (ticket_id)
+       WHERE t.study_id = s.study_id AND t.stage = 'search'))
+     OR (s.hour_budget IS NOT NULL AND s.hour_budget * 3600 <= coalesce(
+         (SELECT sum(seconds) FROM search_epochs JOIN search_tickets t USING (ticket_id)
+          WHERE t.study_id = s.study_id AND t.stage = 'search'), 0)))
+    """
+
+# The studies that have work to give, most urgent first. What a newer version registered is not for an older one.
 _CLAIMABLE_STUDIES = text(
     f"""
-    SELECT s.study_id FROM search_studies s
+    SELECT s.study_id, spent FROM search_studies s CROSS JOIN LATERAL (SELECT {SPENT}) AS of(spent)
     WHERE s.state = 'open' AND (:study_id IS NULL OR s.study_id = :study_id)
       AND NOT s.study_id = ANY(:refused)
       AND ({NEWER}) IS NOT TRUE
-      AND EXISTS (SELECT FROM search_tickets t WHERE t.study_id = s.study_id AND t.state = 'waiting')
-      AND (s.epoch_budget IS NULL OR s.epoch_budget >
-           (SELECT count(*) FROM search_epochs JOIN search_tickets t USING (ticket_id)
-            WHERE t.study_id = s.study_id))
-      AND (s.hour_budget IS NULL OR s.hour_budget * 3600 > coalesce(
-           (SELECT sum(seconds) FROM search_epochs JOIN search_tickets t USING (ticket_id)
-            WHERE t.study_id = s.study_id), 0))
+      AND EXISTS (SELECT FROM search_tickets t WHERE t.study_id = s.study_id AND t.state = 'waiting'
+                  AND NOT (spent AND t.stage = 'search'))
     ORDER BY s.priority DESC, s.created_at
-    """  # noqa: S608 - the only text put in is a constant
+    """  # noqa: S608 - the only texts put in are constants
 )
 
 _LEASE = """
-    c.ticket_id, c.attempt, c.study_id, c.number, c.parameters, c.seed, c.worker,
+    c.ticket_id, c.attempt, c.study_id, c.number, c.stage, c.source, c.parameters, c.seed, c.worker,
     (SELECT count(*) FROM search_epochs e WHERE e.ticket_id = c.ticket_id) AS epochs
     """
 
@@ -88,6 +96,7 @@ _CLAIM = text(
             lease_expires_at = now() + :lease * interval '1 second'
         WHERE ticket_id = (
             SELECT ticket_id FROM search_tickets WHERE study_id = :study_id AND state = 'waiting'
+              AND NOT (:spent AND stage = 'search')
             ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED)
         RETURNING *
     ), attempts AS (
@@ -107,6 +116,8 @@ _LOCK = text(
     WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running' FOR UPDATE
     """
 )
+
+_NEXT_NUMBER = text("SELECT coalesce(max(number) + 1, 0) FROM search_tickets WHERE study_id = :study_id")
 
 _RENEW = text(
     """
@@ -192,16 +203,39 @@ _REAP = text(
 )
 
 
-def file(connection: Connection, study_id: int, work: list[Parameters | None], *, seed: int) -> None:
-    """Files one waiting ticket for each entry: fixed parameters, or None for the sampler to draw."""
+@dataclass(frozen=True)
+class Work:
+    """A ticket to be filed. parameters: None where the sampler is to draw them."""
+
+    parameters: Parameters | None
+    seed: int
+    stage: Stage = "search"
+    source: int | None = None
+
+
+def file(connection: Connection, study_id: int, work: Sequence[Work]) -> None:
+    """Files one waiting ticket for each entry, numbered on from those that there are.
+
+    The caller has the study locked, or nobody else knows of it yet.
+    """
+    if not work:
+        return
+    first = connection.execute(_NEXT_NUMBER, {"study_id": study_id}).scalar_one()
     connection.execute(
         text(
-            "INSERT INTO search_tickets (study_id, number, parameters, seed) "
-            "VALUES (:study_id, :number, CAST(:parameters AS jsonb), :seed)"
+            "INSERT INTO search_tickets (study_id, number, stage, source, parameters, seed) "
+            "VALUES (:study_id, :number, :stage, :source, CAST(:parameters AS jsonb), :seed)"
         ),
         [
-            {"study_id": study_id, "number": number, "parameters": trials.to_json(parameters), "seed": seed}
-            for number, parameters in enumerate(work)
+            {
+                "study_id": study_id,
+                "number": number,
+                "stage": each.stage,
+                "source": each.source,
+                "parameters": trials.to_json(each.parameters),
+                "seed": each.seed,
+            }
+            for number, each in enumerate(work, first)
         ],
     )
 
@@ -227,8 +261,8 @@ def claim(
     if taken:
         return Lease(**taken._mapping)
     wanted = {"study_id": study_id, "refused": list(refused), "release": list(release)}
-    for study in connection.execute(_CLAIMABLE_STUDIES, wanted).scalars().all():
-        values = {"study_id": study, "claim": claim, "worker": worker, "lease": lease}
+    for study in connection.execute(_CLAIMABLE_STUDIES, wanted).all():
+        values = {**study._mapping, "claim": claim, "worker": worker, "lease": lease}
         taken = connection.execute(_CLAIM, values).one_or_none()
         if taken:
             return Lease(**taken._mapping)
@@ -245,7 +279,13 @@ def begin(connection: Connection, lease: Lease, parameters: Parameters, kinds: t
         return None
     if ticket.trial_id is not None:
         return int(ticket.trial_id)
-    notes = {"ticket": lease.number, "attempt": lease.attempt, "seed": lease.seed, "worker": lease.worker}
+    notes = {
+        "stage": lease.stage,
+        "ticket": lease.number,
+        "attempt": lease.attempt,
+        "seed": lease.seed,
+        "worker": lease.worker,
+    }
     trial_id = trials.create(connection, lease.study_id, parameters, kinds, notes)
     connection.execute(
         text(

@@ -129,7 +129,7 @@ class Confirm(BaseModel):
 
 def _known_metric(name: str) -> str:
     if name not in METRIC_DIRECTIONS:
-        raise ValueError(f"no metric is named {name!r}; there are: {', '.join(METRIC_DIRECTIONS)}")
+        raise ValueError(f"no metric is named {name!r}; there are: {', '.join(OBJECTIVES)}")
     return name
 
 

@@ -27,11 +27,11 @@ class Batches:
         target = split.targets.get(Task.EXPRESSION)
         if target is None or not target.mask.any():
             raise DatasetError(f"the {name} split has no expression label; training needs images that carry one.")
-        labelled = np.flatnonzero(target.mask)
-        self._rows = torch.from_numpy(labelled)
+        self.rows = np.flatnonzero(target.mask)  # where in the split the labelled images are
+        self._rows = torch.from_numpy(self.rows)
         self._device = device
         self._pixels = _resident(_as_tensor(split.images), device)
-        self.labels = torch.from_numpy(target.values[labelled]).to(device)
+        self.labels = torch.from_numpy(target.values[self.rows]).to(device)
 
     def __len__(self) -> int:
         """The number of labelled images."""

@@ -150,6 +150,19 @@ def read_manifest(folder: Path) -> Manifest:
         raise _damaged(folder, f"{MANIFEST} is missing, damaged or of another version") from error
 
 
+def split_hashes(folder: Path) -> dict[str, str]:
+    """For each split of a folder, a hash of its items and labels, which tells whether two studies share it."""
+    hashes = {}
+    for name in read_manifest(folder).counts:
+        digest = blake2b(digest_size=8)
+        with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
+            for key in sorted(arrays):
+                digest.update(json.dumps([key, arrays[key].dtype.str, arrays[key].shape]).encode())
+                digest.update(arrays[key].tobytes())
+        hashes[name] = digest.hexdigest()
+    return hashes
+
+
 def open_prepared(folder: Path) -> Prepared:
     """The data of a folder that `prepare` returned, verified against its manifest, images mapped read-only.
 

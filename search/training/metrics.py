@@ -25,9 +25,14 @@ def classification_metrics(predictions: Tensor, labels: Tensor, classes: int) ->
 
 
 def validation_metrics(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """The metrics of the most likely classes, and validation_loss, the plain cross entropy.
+    """The metrics of the most likely classes, validation_loss, the plain cross entropy, and largest_class_share,
+    the share of images in the class that is predicted most often: 1 for a model that has collapsed to one answer.
 
     logits: (N, K); labels: int64 (N,).
     """
-    metrics = classification_metrics(logits.argmax(dim=1), labels, logits.shape[1])
-    return {**metrics, "validation_loss": F.cross_entropy(logits.float(), labels).item()}
+    predictions = logits.argmax(dim=1)
+    return {
+        **classification_metrics(predictions, labels, logits.shape[1]),
+        "validation_loss": F.cross_entropy(logits.float(), labels).item(),
+        "largest_class_share": predictions.bincount().max().item() / len(predictions),
+    }

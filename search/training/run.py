@@ -16,16 +16,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search import catalog
 from search.errors import CacheError, DatasetError, Diverged
-from search.training.arithmetic import deterministic, keep_freed_memory, memory_layout
-from search.training.augment import augment, mixing, normalize
+from search.training.arithmetic import deterministic, keep_freed_memory
+from search.training.augment import augment, mixing
 from search.training.batches import Batches
+from search.training.best import BestEpoch
 from search.training.cache import Prepared
 from search.training.checkpoint import Checkpoints
 from search.training.epoch import Epoch
 from search.training.losses import training_loss
 from search.training.metrics import validation_metrics
+from search.training.network import Network
 from search.training.optimizers import learning_rate, optimizer_of
 from search.training.recipe import Recipe
 
@@ -44,6 +45,7 @@ def train(
     *,
     device: torch.device,
     checkpoints: Checkpoints,
+    keep_best: bool = False,
     on_begin: Callable[[int], None],
     on_step: Callable[[], None],
 ) -> Iterator[Epoch]:
@@ -52,6 +54,7 @@ def train(
     A checkpoint is saved before its epoch is yielded. Where that fails, as on a full disk, the run goes on with a
     warning, until it has failed several times in a row.
 
+    keep_best: whether checkpoints also hold the model of the best epoch so far by the recipe's objective.
     on_begin: called once, with the number of epochs that come from a checkpoint.
     on_step: called after every training step and every validation batch; it may raise to abandon the run.
 
@@ -60,7 +63,7 @@ def train(
     """
     keep_freed_memory()
     with deterministic(device):
-        run = _Run(recipe, data, device, on_step)
+        run = _Run(recipe, data, device, keep_best, on_step)
         history = run.resume(checkpoints)
         on_begin(len(history))
         yield from history
@@ -73,8 +76,15 @@ def train(
 class _Run:
     """The model and what trains it."""
 
-    def __init__(self, recipe: Recipe, data: Prepared, device: torch.device, on_step: Callable[[], None]) -> None:
-        self.recipe, self.knobs, self.device, self.on_step = recipe, recipe.knobs, device, on_step
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Prepared,
+        device: torch.device,
+        keep_best: bool,
+        on_step: Callable[[], None],
+    ) -> None:
+        self.recipe, self.knobs, self.on_step = recipe, recipe.knobs, on_step
         self.fingerprint = data.fingerprint
         self.classes = len(data.classes)
         self.training = Batches("training", data.train, device)
@@ -86,10 +96,9 @@ class _Run:
                 f"images; give a batch_size of at most {len(self.training)}."
             )
         torch.manual_seed(self._seed(Purpose.INITIALISATION, 0))
-        build = catalog.model(recipe.model)
-        model = build(outputs=self.classes, image_size=data.image_size, **recipe.model_arguments)
-        self.layout = memory_layout(model, device)
-        self.model: nn.Module = model.to(device, memory_format=self.layout)
+        self.network = Network(recipe, data, device)
+        self.model = self.network.model
+        self.best = BestEpoch(recipe.objective) if keep_best else None
         self.optimizer = optimizer_of(self.model, self.knobs)
         self.loss = training_loss(self.knobs, self.training.labels, self.classes)
         self.mix = mixing(self.knobs.mixup_alpha, self.knobs.cutmix_alpha)
@@ -100,6 +109,8 @@ class _Run:
         train_loss, lr = self._train(number)
         trained = time.perf_counter()
         metrics = self._validate(number)
+        if self.best is not None:
+            self.best.consider(number, metrics, self.model)
         return Epoch(
             number=number,
             metrics={**metrics, "train_loss": train_loss, "lr": lr},
@@ -115,6 +126,7 @@ class _Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "history": [asdict(epoch) for epoch in history],
+            **({"best": self.best.state} if self.best is not None else {}),
         }
 
     def resume(self, checkpoints: Checkpoints) -> list[Epoch]:
@@ -129,6 +141,8 @@ class _Run:
             )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.best is not None:
+            self.best.state = state["best"]
         return [Epoch(**epoch) for epoch in state["history"]]
 
     def _train(self, number: int) -> tuple[float, float]:
@@ -154,30 +168,19 @@ class _Run:
         floats = augment(images, self.knobs.augmentation, self.knobs.normalization)
         floats, targets = self.mix(floats, F.one_hot(labels, self.classes).float())
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(self._forward(floats), targets)
+        loss = self.loss(self.network(floats), targets)
         torch.autograd.backward(loss)
         if self.knobs.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.knobs.clip_norm)
         self.optimizer.step()
         return loss.detach()
 
-    @torch.inference_mode()
     def _validate(self, number: int) -> dict[str, float]:
-        self.model.eval()
-        logits = []
-        for images, _ in self.validation.in_order(self.knobs.batch_size):
-            logits.append(self._forward(normalize(images, self.knobs.normalization)))
-            self.on_step()
-        metrics = validation_metrics(torch.cat(logits).float(), self.validation.labels)
+        metrics = validation_metrics(self.network.logits(self.validation, self.on_step), self.validation.labels)
         for name, value in metrics.items():
             if not isfinite(value):
                 raise self._diverged(f"epoch {number}, after step {self.steps_per_epoch}: {name} is {value:g}")
         return metrics
-
-    def _forward(self, images: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.knobs.precision == "bf16"):
-            logits: Tensor = self.model(images.contiguous(memory_format=self.layout))
-        return logits
 
     def _seed(self, purpose: Purpose, number: int) -> int:
         sequence = np.random.SeedSequence(self.recipe.seed, spawn_key=(purpose, number))

@@ -11,8 +11,10 @@ from hashlib import blake2b
 from threading import Event
 from typing import Any
 
+from sqlalchemy import Connection
+
 from search.errors import DatasetError, WorkerUnfit
-from search.store import tickets
+from search.store import readings, tickets
 from search.store.guidance import Guide
 from search.store.studies import StudyRow
 from search.store.tickets import Ending, Lease
@@ -21,11 +23,14 @@ from search.training.recipe import Recipe
 from search.worker.child_process import ChildDied
 from search.worker.data import DataSource
 from search.worker.desk import Desk
-from search.worker.messages import Assignment, Begun, EpochDone, Failed, Finished
+from search.worker.messages import Assignment, Begun, EpochDone, Failed, Finished, Judged
 from search.worker.metrics import Outcome
 from search.worker.mirror import ticket_checkpoints
+from search.worker.weights import keep_weights
 
 TICK_SECONDS = 1.0
+_CONCLUDING = 1_000_000  # added to the attempts that conclude a run: later ones than any that trained it
+
 FLUSH_SECONDS = 20.0  # how long a worker that must leave waits for its checkpoint to reach the others
 
 log = logging.getLogger(__name__)
@@ -55,9 +60,13 @@ class Attempt:
         self._study = study
         self._lease = lease
         self._recipe = recipe
+        self._concludes = lease.stage == "conclude"
+        self._attempt = lease.attempt + (_CONCLUDING if self._concludes else 0)
+        trained_by = lease.number if lease.source is None or not self._concludes else lease.source
         self._checkpoints = ticket_checkpoints(
-            desk.settings, _checkpoint_name(study.row), lease.number, lease.attempt
+            desk.settings, _checkpoint_name(study.row), trained_by, self._attempt
         )
+        self._judged: Judged | None = None
         self._resumed_from = 0
         self._epochs: list[Epoch] = []
         self._renewed_at = time.monotonic()
@@ -78,11 +87,14 @@ class Attempt:
             while not self._checkpoints.fetch(TICK_SECONDS) and not stopping.is_set():
                 self._keep_lease(silent=0.0)
             self._child.expect_progress()
-            self._child.send(Assignment(self._recipe, self._study.data, folder, self._lease.attempt))
+            self._child.send(Assignment(self._recipe, self._study.data, folder, self._attempt, self._lease.stage))
             while not stopping.is_set():
                 ending = self._step()
                 if ending is not None:
-                    self._checkpoints.remove()
+                    if (
+                        self._lease.stage != "confirm" or ending != "complete"
+                    ):  # then its model is still to be judged
+                        self._checkpoints.remove()
                     return ending
             self._child.abandon()
             self._checkpoints.flush(FLUSH_SECONDS)
@@ -103,10 +115,12 @@ class Attempt:
         message = self._child.receive(min(TICK_SECONDS, self._settings.lease_seconds / 8))
         if isinstance(message, Begun):
             self._begin(message.resumed_from)
-        elif isinstance(message, EpochDone):
+        elif isinstance(message, EpochDone) and not self._concludes:
             return self._report(message.epoch)
+        elif isinstance(message, Judged):
+            self._judged = message
         elif isinstance(message, Finished):
-            return self._complete()
+            return self._conclude() if self._judged is not None else self._complete()
         elif isinstance(message, Failed):
             return self._failed(message)
         self._stay_alive()
@@ -115,6 +129,13 @@ class Attempt:
     def _begin(self, resumed_from: int) -> None:
         self._resumed_from = resumed_from
         log.info("ticket %s: training begins after epoch %s", self._lease.number, resumed_from)
+        if self._concludes and resumed_from < self._recipe.knobs.epochs:
+            log.warning(
+                "ticket %s: the run of ticket %s is trained again, for its checkpoints can't be reached. "
+                "Set SEARCH_CHECKPOINTS to a place that every worker reaches.",
+                self._lease.number,
+                self._lease.source,
+            )
         if resumed_from < self._lease.epochs:
             log.warning(
                 "ticket %s: %s epochs of an earlier attempt are trained again, for their checkpoints can't be "
@@ -155,6 +176,8 @@ class Attempt:
     def _should_prune(self, epoch: Epoch, ended: int) -> bool:
         """The pruner is asked about every epoch, for it keeps count; an earlier attempt had its answer."""
         guide, value = self._study.guide, self._value(epoch)
+        if self._lease.stage != "search":
+            return False
         pruned = self._store.retrying(lambda: guide.should_prune(epoch=epoch.number, value=value, ended=ended))
         return pruned and epoch.number > self._resumed_from
 
@@ -163,6 +186,21 @@ class Attempt:
         sign = 1 if self._study.row.definition.direction == "maximize" else -1
         best = max(self._epochs, key=lambda epoch: (sign * self._value(epoch), -epoch.number))
         self._end("complete", self._value(best), None, {"best_epoch": best.number, **best.metrics})
+        return "complete"
+
+    def _conclude(self) -> Ending:
+        """Keeps the model for people, and its predictions, with the end of the ticket, for the conclusion."""
+        judged = self._judged
+        assert judged is not None
+        keep_weights(self._settings.results, self._study.row.name, self._lease.source, judged.weights)
+
+        def end(connection: Connection) -> bool:
+            readings.store(connection, self._lease, judged.predictions)
+            return tickets.finish(connection, self._lease, "complete")
+
+        if not self._store.run(end):
+            raise Fenced
+        self._count("complete")
         return "complete"
 
     def _failed(self, failure: Failed) -> Ending:

@@ -22,6 +22,7 @@ from search.worker.messages import (
     Failed,
     Finished,
     FromChild,
+    Judged,
     Stop,
     Stopped,
     ToChild,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import torch
 
     from search.training.cache import Prepared
+    from search.training.checkpoint import Checkpoints
 
 STACKS = signal.SIGUSR1  # asks for the stack of every thread, also where Python itself hangs
 
@@ -150,16 +152,37 @@ class _Trainer:
         from search.training.run import train
 
         data = self._open(assignment.data)
+        checkpoints = Checkpoints(assignment.checkpoints, assignment.attempt)
         epochs = train(
             assignment.recipe,
             data,
             device=self._device,
-            checkpoints=Checkpoints(assignment.checkpoints, assignment.attempt),
+            checkpoints=checkpoints,
+            keep_best=assignment.stage != "search",
             on_begin=lambda epochs: self._link.send(Begun(epochs)),
             on_step=self._link.on_progress,
         )
         for epoch in epochs:
             self._link.send(EpochDone(epoch))
+        if assignment.stage == "conclude":
+            self._judge(assignment, data, checkpoints)
+
+    def _judge(self, assignment: Assignment, data: "Prepared", checkpoints: "Checkpoints") -> None:
+        from search.training.judge import judge
+
+        weights = assignment.checkpoints / "weights.pt"
+        try:
+            predictions = judge(
+                assignment.recipe,
+                data,
+                device=self._device,
+                checkpoints=checkpoints,
+                weights=weights,
+                on_step=self._link.on_progress,
+            )
+        except OSError as error:
+            raise CheckpointError(f"{weights} can't be written ({error.strerror}): free some space.") from error
+        self._link.send(Judged(predictions, weights))
 
     def _open(self, source: DataSource) -> "Prepared":
         if self._opened is None or self._opened[0] != source:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from search.predictions import Predictions
 from search.training.epoch import Epoch
 from search.training.recipe import Recipe
 from search.worker.data import DataSource
@@ -11,12 +12,18 @@ from search.worker.data import DataSource
 
 @dataclass(frozen=True)
 class Assignment:
-    """To the child: train this. `checkpoints` is the folder of the ticket on this machine."""
+    """To the child: train this, or go on with it.
+
+    checkpoints: the folder on this machine of the ticket that trains it.
+    stage: searching, only the newest epochs are kept; confirming, the best one, too; concluding, its model is
+        shown the split that judges once it is trained.
+    """
 
     recipe: Recipe
     data: DataSource
     checkpoints: Path
     attempt: int
+    stage: Literal["search", "confirm", "conclude"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,14 @@ class EpochDone:
     """From the child: an epoch is whole and its checkpoint is on disk."""
 
     epoch: Epoch
+
+
+@dataclass(frozen=True)
+class Judged:
+    """From the child: what the model of the best epoch predicts, and the file that holds it."""
+
+    predictions: Predictions
+    weights: Path
 
 
 @dataclass(frozen=True)
@@ -64,4 +79,4 @@ class Failed:
 
 
 ToChild = Assignment | Stop
-FromChild = Begun | EpochDone | Finished | Stopped | Failed
+FromChild = Begun | EpochDone | Judged | Finished | Stopped | Failed

@@ -4,16 +4,18 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from threading import Event
 
 from packaging.version import Version
 
 from search import __version__
+from search.analysis.selection import selected
 from search.errors import DatasetError, SearchError
-from search.store import studies, tickets
+from search.store import stages, studies, tickets
 from search.store.guidance import Guide
-from search.store.studies import StudyRow
+from search.store.studies import StudyRow, TrialRecord
 from search.store.tickets import Lease
 from search.worker.attempt import Attempt, ServedStudy
 from search.worker.data import DataSource, cache_folder
@@ -33,7 +35,7 @@ class Supervisor:
     only: the study to serve, returning when nothing of it is left to train; None serves every open study until
         told to stop.
     stopping: set, by a signal handler too, to make `serve` give its ticket back and return.
-    on_trial_end: called with the study after every finished trial.
+    on_trial_end: called with the study after every finished trial, and when a stage begins.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Supervisor:
             lease = self._claim()
             if lease is not None:
                 self._train(lease)
+            elif self._advance():
+                continue
             elif self._only is not None and not self._anyone_trains(self._only):
                 return
             else:
@@ -92,6 +96,18 @@ class Supervisor:
             )
         )
 
+    def _advance(self) -> bool:
+        """Begins the next stage of the studies that are ready for it; whether there were any."""
+        only = self._only.study_id if self._only else None
+        ready = self._store.run_statement(lambda c: stages.ready(c, release=RELEASE, study_id=only))
+        for study_id in ready:
+            stage = self._store.run(partial(stages.advance, study_id=study_id, release=RELEASE, select=_selected))
+            if stage is not None:
+                study = self._store.run(partial(studies.find_by_id, study_id=study_id))
+                log.info("study %s: now %s", study.name, stage)
+                self._on_trial_end(study)
+        return bool(ready)
+
     def _anyone_trains(self, study: StudyRow) -> bool:
         row = self._store.run(lambda connection: studies.find(connection, study.name))
         return row.counts.get("running", 0) > 0
@@ -122,6 +138,9 @@ class Supervisor:
         return self._studies[study_id]
 
     def _begin(self, study: ServedStudy, lease: Lease) -> Attempt | None:
+        if lease.stage == "conclude":
+            assert lease.parameters is not None
+            return Attempt(self._desk, study, lease, study.row.definition.recipe(lease.parameters, lease.seed))
         guide = study.guide
         parameters = lease.parameters or self._store.retrying(
             lambda: guide.draw(seed=lease.seed, ticket=lease.number)
@@ -135,3 +154,7 @@ class Supervisor:
         log.info("%s: ticket %s, attempt %s: %s", study.row.name, lease.number, lease.attempt, parameters)
         recipe = study.row.definition.recipe(parameters, lease.seed)
         return Attempt(self._desk, study, lease, recipe)
+
+
+def _selected(row: StudyRow, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return selected(row.definition, records)

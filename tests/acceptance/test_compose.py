@@ -39,6 +39,7 @@ space:
   lr: {{role: scientific, grid: "{TICKETS} points from 1e-4 to 1e-1, log"}}
 sampler: grid
 budget: {{trials: {TICKETS}}}
+confirm: {{seeds: 0}}
 """
 
 # Stands for the public image where no registry is reached.

@@ -29,6 +29,7 @@ space:
   lr: {role: nuisance, grid: "3 points from 3e-4 to 3e-3, log"}
 sampler: grid
 budget: {trials: 3}
+confirm: {seeds: 0}
 """
 
 

@@ -30,6 +30,7 @@ space:
   lr: {{role: nuisance, low: 1e-4, high: 1e-2, log: true}}
 sampler: sobol
 budget: {{trials: 2}}
+confirm: {{seeds: 0}}
 """
 
 

@@ -102,4 +102,5 @@ space:
   mischief: {role: nuisance, choices: [none]}
 sampler: grid
 budget: {trials: 3}
+confirm: {seeds: 0}
 """

@@ -88,7 +88,7 @@ def test_what_scripts_read(run: Run, store: Store, tmp_path: Path) -> None:
     trials = json.loads(run("show", "small", "--json"))
     assert trials[0]["curve"] == {"1": 0.5}
     assert json.loads(run("check", "small.yaml", "--json"))["name"] == "small"
-    assert json.loads(run("store", "status", "--json"))["schema"] == "0002"
+    assert json.loads(run("store", "status", "--json"))["schema"] == "0003"
 
 
 def test_what_people_read(run: Run, store: Store, tmp_path: Path) -> None:

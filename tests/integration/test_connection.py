@@ -135,7 +135,7 @@ def test_another_schema_version_is_refused(settings: Settings, store: Store) -> 
         ):
             open_store(settings)
     finally:
-        store.run(lambda c: c.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0002'")))
+        store.run(lambda c: c.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0003'")))
 
 
 @pytest.mark.parametrize("url", ["nonsense", "sqlite:///file.db", "mysql://user@host/name"])

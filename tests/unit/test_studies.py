@@ -80,7 +80,9 @@ def test_a_study_is_resolved(write: Write) -> None:
     assert recipe.knobs.lr == 1e-3
 
 
-TOP_LEVEL = "name, question, dataset, model, objective, training, space, sampler, pruner, budget, seed, presets"
+TOP_LEVEL = (
+    "name, question, dataset, model, objective, training, space, sampler, pruner, budget, confirm, seed, presets"
+)
 
 MALFORMED = {
     "unknown key": (
