@@ -119,13 +119,15 @@ def stop(arguments: Namespace, settings: Settings) -> int:
 
 
 def compare(arguments: Namespace, settings: Settings) -> int:
+    from search.analysis import compare_words
     from search.analysis.compare import compare as compared
 
     found = open_store(settings).run(lambda connection: compared(connection, arguments.a, arguments.b))
     if arguments.json:
         console.show_json(asdict(found))
     else:
-        console.show(console.comparison_table(found))
+        heads, sentences = (found.a.name, found.b.name), compare_words.sentences(found)
+        console.show(console.side_by_side(heads, compare_words.rows(found), sentences))
     return 0
 
 

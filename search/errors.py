@@ -146,6 +146,10 @@ class Diverged(SearchError):
     """The loss or a metric stopped being finite during training."""
 
 
+class NotComparable(SearchError):
+    """Two results that can't be held against each other; the message names what differs."""
+
+
 class DifferentItems(SearchError):
     """Models were judged on different items or labels, so that they can't be compared.
 

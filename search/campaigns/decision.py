@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from search.analysis.axes import shown, words
+from search.analysis import wording
+from search.analysis.axes import shown
 from search.analysis.findings import Conclusion, Level
 from search.analysis.levels import scientific
 from search.errors import CampaignStopped
@@ -106,32 +107,33 @@ def _decision(
     assert configuration is not None  # of levels that were confirmed, only
     parameters = configuration.parameters | dict(exactly)
     carried = {name: parameters[name] for name in step.carry}
-    sentence = _because(study, level, reason, candidates) + _along(level, carried)
+    sentence = wording.sentence(_because(study, level, reason, candidates) + _along(level, carried))
     return Decision(level.name, reason, carried, sentence)
 
 
 def _because(study: StudyDefinition, level: Level, reason: Reason, candidates: Sequence[Level]) -> str:
-    others = _listed([other.name for other in candidates if other is not level])
+    name = wording.spoken(level.values)
+    others = [wording.spoken(other.values) for other in candidates if other is not level]
     match reason:
         case "established":
-            return f"{level.name} beats every other value that was run again, and is taken"
-        case "only" if not level.values:
-            return "the best configuration is taken: nothing is compared"
+            return f"took {name}: it beats every other value that was run again"
+        case "only" if not name:
+            return "took the best configuration: the study compares nothing"
         case "only":
-            return f"{level.name} is taken, the only one with fresh runs to judge it by"
+            return f"took {name}, the only one with fresh runs to judge it by"
         case "kept":
-            return f"no difference: kept {level.name}, the value it had; it can't be told from {others}"
+            why = "the value it had"
         case "simplest" if _place(study, level):
-            return f"no difference: took {level.name}, the first that is listed; it can't be told from {others}"
+            why = "the first that is listed"
         case "simplest":
-            return f"no difference: took {level.name}, the best mean; it can't be told from {others}"
+            why = "the best mean"
+    verb = "kept" if reason == "kept" else "took"
+    return f"no difference: {verb} {name}, {why}; {wording.listed(others)} can't be told from the best"
 
 
 def _along(level: Level, carried: Parameters) -> str:
     """What is carried beside what was asked about."""
-    tuned = [f"{words(name)} {shown(value)}" for name, value in carried.items() if name not in level.values]
-    return f"; {_listed(tuned)} {'goes' if len(tuned) == 1 else 'go'} with it" if tuned else ""
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    tuned = [
+        f"{wording.named(name)} {shown(value)}" for name, value in carried.items() if name not in level.values
+    ]
+    return f"; {wording.listed(tuned)} {'goes' if len(tuned) == 1 else 'go'} with it" if tuned else ""

@@ -73,13 +73,18 @@ def test_what_is_established_is_taken() -> None:
     assert decision.carried == {"depth": 8, "lr": 1e-3}
     assert decision.reason == "established"
     assert decision.sentence == (
-        "depth (blocks) 8 beats every other value that was run again, and is taken; learning rate 1e-3 goes with it"
+        "depth (blocks) 8 beats every other value that was run again, and is taken; learning rate 1e-3 goes with "
+        "it"
     )
 
 
 def test_without_a_difference_the_campaign_keeps_what_it_had() -> None:
     one = study({"depth": DEPTH, "lr": LR})
-    levels = [level(one, 0.9, depth=8, lr=1e-3), level(one, 0.8, depth=2, lr=2e-3), level(one, 0.7, depth=4, lr=3e-3)]
+    levels = [
+        level(one, 0.9, depth=8, lr=1e-3),
+        level(one, 0.8, depth=2, lr=2e-3),
+        level(one, 0.7, depth=4, lr=3e-3),
+    ]
     decision = decided(one, conclusion(*levels), "depth", "lr", depth=4)
     assert decision.carried == {"depth": 4, "lr": 3e-3}
     assert decision.sentence == (
@@ -134,7 +139,10 @@ def test_a_study_that_asks_about_nothing_gives_its_best_configuration() -> None:
     one = study({"lr": LR})
     decision = decided(one, conclusion(level(one, 0.9, lr=1e-3)), "lr")
     assert (decision.reason, decision.carried) == ("only", {"lr": 1e-3})
-    assert decision.sentence == "the best configuration is taken: nothing is compared; learning rate 1e-3 goes with it"
+    assert (
+        decision.sentence
+        == "the best configuration is taken: nothing is compared; learning rate 1e-3 goes with it"
+    )
 
 
 def test_one_value_alone_came_through() -> None:
