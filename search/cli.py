@@ -67,6 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     status = _add(group, "status", "tell who trains what, and a study's progress and its best trial")
     status.add_argument("study", nargs="?", help="its name in the store; by default every worker and study")
     _add_json(status)
+    report = _add(group, "report", "write a study's report: what it has found, and the evidence")
+    report.add_argument("study", help="the study's name in the store")
+    report.add_argument("--paper", action="store_true", help="also write figures, tables and texts for a paper")
+    _add_json(report, "print the conclusion and the files as JSON")
     for name, summary in {
         "show": "list a study's trials, with the reasons of those that failed",
         "pause": "give out no more trials; running ones go on",

@@ -106,6 +106,22 @@ def show(arguments: Namespace, settings: Settings) -> int:
     return 0
 
 
+def report(arguments: Namespace, settings: Settings) -> int:
+    from search.analysis.publish import publish
+
+    store = open_store(settings)
+    told, files = publish(store, arguments.study, settings.results, paper=arguments.paper)
+    if arguments.json:
+        facts = {"study": arguments.study, "conclusion": asdict(told.conclusion)}
+        console.show_json(facts | {"warnings": [asdict(each) for each in told.warnings], "files": files})
+    else:
+        print(told.conclusion.answer)
+        for file in files:
+            if "/figures/" not in file:
+                print(file)
+    return 0
+
+
 def pause(arguments: Namespace, settings: Settings) -> int:
     return _set_state(arguments, settings, "paused")
 
@@ -162,6 +178,7 @@ def dashboard(arguments: Namespace, settings: Settings) -> int:
     file = arguments.password_file or settings.dashboard_password_file
     dashboard_server.serve(
         store_url(settings),
+        settings.results,
         host=arguments.host,
         port=arguments.port,
         password=dashboard_server.read_password(file) if file else None,

@@ -1,4 +1,4 @@
-"""Places for checkpoints and figures: a folder of this machine, or a URL that fsspec reaches, such as s3://."""
+"""Places for checkpoints, figures and reports: a folder of this machine, or a URL that fsspec reaches, such as s3://."""
 
 import uuid
 from dataclasses import dataclass
@@ -37,6 +37,11 @@ class Remote:
     def put(self, file: Path, name: str) -> None:
         """Uploads a file under a name, which may hold slashes."""
         self.filesystem.put_file(str(file), f"{self.path}/{name}")
+
+    def read(self, name: str) -> bytes:
+        """What stands in a file. Raises FileNotFoundError, or what its filesystem raises when it can't be reached."""
+        content: bytes = self.filesystem.cat_file(f"{self.path}/{name}")
+        return content
 
 
 @cache

@@ -1,30 +1,37 @@
-"""The note that a study carries in optuna-dashboard."""
+"""The note that a study carries in optuna-dashboard, and what is said of a study beside its numbers."""
 
 import re
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from search import catalog
-from search.analysis.axes import metric_label
+from search.analysis import quantities
+from search.analysis.findings import Conclusion
+from search.analysis.report_server import PREFIX
 from search.analysis.trials import counted, described, named, ranked
-from search.store.studies import TrialRecord
-from search.study import StudyDefinition
+
+if TYPE_CHECKING:
+    from search.analysis.results import Results
 
 _OURS = "*Kept up to date by search; delete this line to write a note of your own.*"
 
+# What Markdown, or GitHub's kind of it, may take for markup: these anywhere, those where a line starts.
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>|~$&#!@^]|(?<=:)/|(?<=www)\.")
+_START = re.compile(r"^(\d*)([-+.)])(?=[\s-]|$)")
 
-def study_note(study: StudyDefinition, records: Sequence[TrialRecord]) -> str:
-    """What a study asks, how far it is, and how to run it again, in Markdown."""
-    complete = ranked(study, [record for record in records if record.state == "complete"])
-    best = [
-        f"Best: {value:.4g}, {named(trial)}: {literal(described(study, trial))}." for trial, value in complete[:1]
-    ]
-    counts = counted(records)
+
+def study_note(results: "Results", conclusion: Conclusion) -> str:
+    """What a study asks, what is found, how far it is, and how to run it again, in Markdown."""
+    study = results.definition
+    complete = ranked(study, [record for record in results.searched if record.state == "complete"])
+    best = [f"Best: {value:.4g}, {named(trial)}: {described(study, trial)}." for trial, value in complete[:1]]
+    command = launch_command(study.name)
     lines = [
         f"## {literal(study.question)}",
-        f"Objective: {study.direction} {literal(metric_label(study.objective))}.",
-        f"{counts[0].upper()}{counts[1:]}.",
-        *best,
-        f"To run it again: `{launch_command(study.name)}`",
+        f"**{literal(conclusion.answer)}**",
+        literal(progress(results)),
+        *map(literal, best),
+        f"[The report, with the evidence]({PREFIX}{study.name})",
+        *([] if results.row.context.origin else [f"To run it again: `{command}`"]),
         _OURS,
     ]
     return "\n\n".join(lines)
@@ -33,6 +40,31 @@ def study_note(study: StudyDefinition, records: Sequence[TrialRecord]) -> str:
 def is_ours(note: str) -> bool:
     """Whether a note may be replaced: one that lost its last line is somebody's own."""
     return not note or _OURS in note
+
+
+def progress(results: "Results") -> str:
+    """How far the study is, in a sentence or two."""
+    row = results.row
+    searched = counted(results.searched)
+    searched = f"{searched[0].upper()}{searched[1:]}"
+    if row.context.origin is not None:
+        return f"{quantities.counted(len(results.searched), 'imported result')}."
+    waits = {"paused": " It is paused.", "stopped": " It is stopped."}.get(row.state, "")
+    if row.stage == "search":
+        return f"The search goes on: {searched}.{waits}"
+    runs = [record for record in results.records if record.stage == row.stage]
+    ended = sum(record.state in ("complete", "pruned", "failed") for record in runs)
+    share = f"{ended:,} of {len(runs):,}"
+    match row.stage:
+        case "confirm":
+            return f"The best configurations are run again with fresh seeds, {share} so far. {searched}.{waits}"
+        case "conclude":
+            return f"The models of the fresh runs are read on the split that judges, {share} so far.{waits}"
+        case _:
+            fresh = (
+                quantities.counted(len(results.confirmed), "fresh run") if results.confirmed else "no fresh runs"
+            )
+            return f"The study is done: {counted(results.searched)}; {fresh}."
 
 
 def launch_command(name: str) -> str:
@@ -51,4 +83,5 @@ def launch_command(name: str) -> str:
 
 def literal(text: str) -> str:
     """Text as Markdown shows it letter by letter, in one line."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+    line = _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+    return _START.sub(r"\1\\\2", line)
