@@ -8,14 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from search.analysis import statistics, wording
+from search.analysis import results, statistics, wording
 from search.analysis.comparable import refuse_different_items
 from search.analysis.comparisons import compare as compare_entrants
 from search.analysis.entrants import Entrant, Judged
 from search.analysis.findings import Comparison, Spread
-from search.analysis.sides import Side, read_side
+from search.analysis.results import Results
+from search.analysis.sides import Side, side
 from search.analysis.standing import is_settled, judged_by
 from search.errors import NotComparable
+from search.store import studies
 from search.store.trials import Parameters
 
 
@@ -72,18 +74,24 @@ class Compared:
 
 
 def compare(connection: Connection, a: str, b: str) -> Compared:
-    """Compares two studies of the store, or two trials: `STUDY:TICKET`.
+    """Compares two studies of the store, or two trials: `STUDY:TICKET`. Raises StudyNotFound and as `compared`."""
+    found = [results.read(connection, studies.find(connection, name.partition(":")[0])) for name in (a, b)]
+    return compared(a, found[0], b, found[1])
+
+
+def compared(a: str, found_a: Results, b: str, found_b: Results) -> Compared:
+    """Compares two studies, or two trials, by their names: `STUDY`, `STUDY:TICKET`.
 
     A study stands by the configuration that its conclusion puts first.
 
-    Raises StudyNotFound, UnknownName where there is no such trial, NotComparable where one has no result, where
-    one is a study and the other a trial, or where they were judged by different metrics or items.
+    Raises UnknownName where there is no such trial, NotComparable where one has no result, where one is a study
+    and the other a trial, or where they were judged by different metrics or items.
     """
     if (":" in a) != (":" in b):
         raise NotComparable(f"{a} and {b} are a study and a trial: compare two studies, or two trials.")
     if a == b:
         raise NotComparable(f"{a} is compared with itself: name two that differ.")
-    one, other = read_side(connection, a), read_side(connection, b)
+    one, other = side(a, found_a), side(b, found_b)
     entrants, judged = _judged(one, other)
     (comparison,) = compare_entrants(entrants, judged)
     return Compared(
@@ -93,7 +101,7 @@ def compare(connection: Connection, a: str, b: str) -> Compared:
         judged_on=judged.split,
         items=judged.items,
         settings=_settings(one, other),
-        definitions=tuple(one.found.definition.differences(other.found.definition)),
+        definitions=_definitions(one, other),
         data=_data(one, other),
         comparison=comparison,
         caveats=_caveats(one, other, judged),
@@ -105,26 +113,26 @@ def _judged(one: Side, other: Side) -> tuple[list[Entrant], Judged]:
     judges = bool(one.judged and other.judged)
     refuse_different_items(one, other, judges=judges)
     if judges:
-        entrants = [Entrant(side.name, side.spoken, side.judged, side.predictions) for side in (one, other)]
+        entrants = [Entrant(each.name, each.spoken, each.judged, each.predictions) for each in (one, other)]
         return entrants, judged_by(one.found)
-    values = [side.searched for side in (one, other) if side.searched is not None]
+    values = [each.searched for each in (one, other) if each.searched is not None]
     entrants = [
-        Entrant(side.name, side.spoken, (value,)) for side, value in zip((one, other), values, strict=True)
+        Entrant(each.name, each.spoken, (value,)) for each, value in zip((one, other), values, strict=True)
     ]
     row = one.found.row
     return entrants, Judged(row.definition.objective, "validation", row.validation_items)
 
 
-def _shown(side: Side, entrant: Entrant) -> Shown:
-    row = side.found.row
+def _shown(one: Side, entrant: Entrant) -> Shown:
+    row = one.found.row
     return Shown(
-        name=side.name,
+        name=one.name,
         question=row.definition.question,
         stage=row.stage,
-        parameters=side.parameters,
+        parameters=one.parameters,
         result=statistics.spread(entrant.values),
-        searched=side.searched,
-        trials=len(side.found.searched),
+        searched=one.searched,
+        trials=len(one.found.searched),
         epochs=row.epochs,
         seconds=row.seconds,
     )
@@ -133,6 +141,12 @@ def _shown(side: Side, entrant: Entrant) -> Shown:
 def _settings(one: Side, other: Side) -> tuple[Difference, ...]:
     a, b = one.knobs, other.knobs
     return tuple(Difference(name, a.get(name), b.get(name)) for name in {**a, **b} if a.get(name) != b.get(name))
+
+
+def _definitions(one: Side, other: Side) -> tuple[str, ...]:
+    """Their names and questions stand beside."""
+    lines = one.found.definition.differences(other.found.definition)
+    return tuple(line for line in lines if not line.startswith(("name: ", "question: ")))
 
 
 def _data(one: Side, other: Side) -> tuple[str, ...]:
@@ -155,10 +169,10 @@ def _data(one: Side, other: Side) -> tuple[str, ...]:
 
 def _caveats(one: Side, other: Side, judged: Judged) -> tuple[str, ...]:
     sentences = []
-    for side in (one, other):
-        if side.trial is None and not is_settled(side.found):
-            what = f"it stands by the best of {len(side.found.searched)} trials, a single run chosen for being so"
-            stage = f"{side.spoken} is not done (it is in its stage {side.found.row.stage})"
+    for each in (one, other):
+        if each.trial is None and not is_settled(each.found):
+            what = f"it stands by the best of {len(each.found.searched)} trials, a single run chosen for being so"
+            stage = f"{each.spoken} is not done (it is in its stage {each.found.row.stage})"
             sentences.append(wording.sentence(f"{stage}: {what}"))
     if judged.split == "validation":
         sentences.append(

@@ -31,7 +31,9 @@ def rows(found: Compared) -> Iterator[tuple[str, str, str]]:
 
 def sentences(found: Compared) -> list[str]:
     """What comes of it, and what a reader must know."""
-    return [found.comparison.sentence, *found.caveats, *found.data]
+    definitions = [f"  {line}" for line in found.definitions]
+    heading = ["From the definition of the first to that of the second:"] if definitions else []
+    return [found.comparison.sentence, *found.caveats, *found.data, *heading, *definitions]
 
 
 def _searched(found: Compared, side: Shown) -> str:

@@ -4,16 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
-from search.analysis import results
 from search.analysis.conclusion import conclude
 from search.analysis.measures import is_measurable, measured
 from search.analysis.results import Results
 from search.analysis.standing import is_settled, peak, turned
 from search.errors import NotComparable, UnknownName
 from search.predictions import Predictions
-from search.store import studies
 from search.store.trials import Parameters
 
 
@@ -46,13 +42,12 @@ class Side:
         return {"model": recipe.model} | dict(recipe.model_arguments) | recipe.knobs.model_dump(mode="json")
 
 
-def read_side(connection: Connection, name: str) -> Side:
-    """A study of the store, or one of its trials: `STUDY:TICKET`.
+def side(name: str, found: Results) -> Side:
+    """A study, or one of its trials where the name has the number of a ticket: `clsfer_lr:17`.
 
-    Raises StudyNotFound, UnknownName where the study has no such trial, NotComparable where it has no result.
+    Raises UnknownName where the study has no such trial, NotComparable where it has no result.
     """
-    study, colon, number = name.partition(":")
-    found = results.read(connection, studies.find(connection, study))
+    _, colon, number = name.partition(":")
     return _trial(name, found, number) if colon else _study(name, found)
 
 

@@ -1,6 +1,6 @@
 """`search campaign launch`: trains the steps of a campaign one after the other."""
 
-from search.campaigns import progress
+from search.campaigns import progress, report
 from search.campaigns.progress import StepProgress
 from search.errors import CampaignStopped
 from search.launch import launch as launch_study
@@ -27,6 +27,7 @@ def launch(campaign: Campaign, settings: Settings, *, workers: int | None) -> in
                 told = each.step.number
         pending = now.next
         if pending is None:
+            print(f"all steps are done; the report: {report.write(store, campaign, settings.results)[0]}")
             return 0
         if pending.stopped:
             raise CampaignStopped(pending.stopped)

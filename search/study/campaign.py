@@ -120,7 +120,8 @@ class Campaign:
 
     name: as its report has it: `clsfer-quick` for the preset quick.
     values: what is fixed from the start.
-    file, preset: what it was read from.
+    file: what it was read from. source: the same as it was asked for. preset: what was laid over it.
+    is_renamed: whether it goes by another name than the file's.
     """
 
     name: str
@@ -128,7 +129,9 @@ class Campaign:
     values: dict[str, Scalar]
     steps: tuple[Step, ...]
     file: str
+    source: str
     preset: str | None
+    is_renamed: bool = False
 
 
 def section_of(name: str) -> str:
@@ -145,4 +148,4 @@ def study_name(campaign: str, number: int, step: str) -> str:
 def renamed(campaign: Campaign, name: str) -> Campaign:
     """The same campaign under another name, and so with studies of its own."""
     steps = (replace(step, study=study_name(name, step.number, step.name)) for step in campaign.steps)
-    return replace(campaign, name=name, steps=tuple(steps))
+    return replace(campaign, name=name, steps=tuple(steps), is_renamed=True)

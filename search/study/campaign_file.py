@@ -40,6 +40,7 @@ def load_campaign(name_or_path: str, *, preset: str | None = None, root: str | N
         values={name: each.value for name, each in reading.start.items()},
         steps=tuple(reading.steps),
         file=str(path),
+        source=name_or_path,
         preset=preset,
     )
 
