@@ -10,6 +10,7 @@ from search.analysis.evidence import Table, without_empty_columns
 from search.analysis.quantities import ABSENT
 from search.analysis.results import Results
 from search.analysis.trials import STATES
+from search.analysis.wording import listed
 from search.store.studies import TrialRecord
 from search.study.definition import Hyperband, Median, StudyDefinition
 from search.study.space import Choices, Grid, Parameter
@@ -117,7 +118,7 @@ def pruning(results: Results) -> str:
         return "No trial was stopped early by the pruner."
     epochs = Counter(max(record.curve, default=0) for record in pruned)
     if len(epochs) <= _MOST_EPOCHS:
-        when = quantities.listed([f"{count} after epoch {epoch}" for epoch, count in sorted(epochs.items())])
+        when = listed([f"{count} after epoch {epoch}" for epoch, count in sorted(epochs.items())])
     else:
         order = sorted(epochs.elements())
         when = f"after epochs {order[0]} to {order[-1]}, half of them by epoch {order[len(order) // 2]}"
@@ -183,7 +184,7 @@ def seeds(results: Results) -> str:
         drawn = sorted({record.seed for record in records})
         if drawn:
             parts.append(f"{name} {_some(drawn, of='seeds')}")
-    return f"{quantities.listed(parts)}."
+    return f"{listed(parts)}."
 
 
 def _spent(name: str, records: Sequence[TrialRecord]) -> tuple[str, ...]:

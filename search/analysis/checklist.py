@@ -7,6 +7,7 @@ from search.analysis import account, quantities
 from search.analysis.findings import Conclusion
 from search.analysis.note import launch_command
 from search.analysis.results import Results
+from search.analysis.wording import listed
 
 SOURCE = "https://www.cs.mcgill.ca/~jpineau/ReproducibilityChecklist.pdf"
 
@@ -43,11 +44,11 @@ def _model(results: Results) -> str:
 
 def _data(results: Results) -> Iterator[Item]:
     section, splits = results.definition.dataset, results.row.context.splits
-    counts = quantities.listed([f"{each.items:,} items for {name}" for name, each in splits.items()])
+    counts = [f"{each.items:,} items for {name}" for name, each in splits.items()]
     yield Item(
         "Statistics such as the number of examples",
-        f"{section.name}: {counts}." if splits else None,
-        "The distribution of labels: `search data check` prints it.",
+        f"{section.name}: {listed(counts)}." if splits else None,
+        "The command search data check prints the distribution of labels.",
     )
     hashes = ", ".join(f"{name} {each.hash}" for name, each in splits.items())
     yield Item(
@@ -79,7 +80,7 @@ def _code(results: Results) -> Iterator[Item]:
     yield Item("Pretrained models", hint="Checkpoints are where SEARCH_CHECKPOINTS says, if you kept them.")
     yield Item(
         "A README with a table of results and the command that produces them",
-        f"report.md: the table, and `{launch_command(row.name)}`." if is_ours else None,
+        f"report.md: the table, and the command {launch_command(row.name)}" if is_ours else None,
     )
 
 
@@ -112,5 +113,5 @@ def _experiments(results: Results, conclusion: Conclusion) -> Iterator[Item]:
     )
     yield Item(
         "A description of the computing infrastructure",
-        hint="`search status` names the devices of the workers that are there.",
+        hint="search status names the devices of the workers that are there.",
     )

@@ -1,7 +1,7 @@
 """What a conclusion rests on, as tables of texts: reports and papers show the same ones."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +11,7 @@ from search.analysis.findings import Comparison, Conclusion, Configuration, Leve
 from search.analysis.quantities import ABSENT
 from search.analysis.results import Results
 from search.analysis.trials import ranked
+from search.analysis.wording import listed
 from search.store.studies import TrialRecord
 from search.store.trials import Parameters
 
@@ -43,35 +44,24 @@ class Table:
         )
 
 
-def searched_on(results: Results) -> str:
-    """The split that the objective of the search was measured on."""
-    origin = results.row.context.origin
-    return "validation" if origin is None else origin.judged_on
-
-
 def levels(results: Results, conclusion: Conclusion) -> Table:
     """A row for each scientific value: its trials, the best of them, and its confirmed configuration."""
     metric = results.definition.objective
     amount, spread = partial(quantities.amount, metric), partial(quantities.spread, metric)
+    unit = quantities.unit(metric)
     columns: dict[str, Callable[[Level], str]] = {
         "value": lambda level: level.name,
         "trials": _trials,
-        f"best trial: {quantities.measured(metric, searched_on(results))}": lambda level: amount(level.best),
+        f"best trial{_on(results.searched_on)}{unit}": lambda level: amount(level.best),
         "confirmed with": lambda level: _of(level, lambda chosen: _others(chosen.parameters, level.values)),
         "runs": lambda level: _of(level, _runs),
-        f"confirmed: {quantities.measured(metric, 'validation')}": lambda level: _of(
-            level, lambda chosen: spread(chosen.validation)
-        ),
+        f"runs on validation{unit}": lambda level: _of(level, lambda chosen: spread(chosen.validation)),
     }
-    if conclusion.judged_on == "test":
-        columns[f"confirmed: {quantities.measured(metric, 'test')}"] = lambda level: _of(
-            level, lambda chosen: spread(chosen.judged)
-        )
+    if conclusion.judged_on != "validation":
+        column = f"runs{_on(conclusion.judged_on)}{unit}"
+        columns[column] = lambda level: _of(level, lambda chosen: spread(chosen.judged))
     rows = [tuple(write(level) for write in columns.values()) for level in conclusion.levels]
-    notes = ["Confirmed values are means over seeds ± standard deviation [95 % interval of the mean]."]
-    table = without_empty_columns(Table(tuple(columns), tuple(rows), tuple(notes)))
-    has_runs = any(level.confirmed and level.confirmed.validation for level in conclusion.levels)
-    return table if has_runs else Table(table.columns, table.rows)
+    return without_empty_columns(Table(tuple(columns), tuple(rows), tuple(_notes(metric, conclusion.levels))))
 
 
 def comparisons(results: Results, conclusion: Conclusion) -> Table:
@@ -83,7 +73,7 @@ def comparisons(results: Results, conclusion: Conclusion) -> Table:
     notes = [
         "Difference of the means ± half its 95 % interval.",
         "p over seeds: Welch's t test."
-        + (f" p over {conclusion.judged_on} items: {quantities.listed(tests)}." if tests else ""),
+        + (f" p over {conclusion.judged_on} items: {listed(tests)}." if tests else ""),
         f"p, corrected: the larger of the two{_corrected(len(rows))}; below 0.05 the two can be told apart.",
         "Hedges' g: the difference in units of the spread over seeds.",
     ]
@@ -92,10 +82,10 @@ def comparisons(results: Results, conclusion: Conclusion) -> Table:
     return without_empty_columns(Table(columns, tuple(rows), tuple(notes)))
 
 
-def confirming_runs(results: Results, conclusion: Conclusion) -> Table:
-    """A row for each complete run of a confirmed configuration, with its seed."""
+def runs(results: Results, conclusion: Conclusion) -> Table:
+    """A row for each complete run that the conclusion rests on, with its seed."""
     metric = results.definition.objective
-    seeds = {record.ticket: record.seed for record in results.confirmed}
+    seeds = {record.ticket: record.seed for record in results.records}
     rows = [
         (
             level.name,
@@ -110,7 +100,7 @@ def confirming_runs(results: Results, conclusion: Conclusion) -> Table:
         for i, ticket in enumerate(chosen.tickets)
     ]
     measured = [quantities.measured(metric, split) for split in ("validation", conclusion.judged_on)]
-    if conclusion.judged_on != "test":
+    if conclusion.judged_on == "validation":
         rows, measured = [row[:-1] for row in rows], measured[:1]
     return without_empty_columns(Table(("value", "with", "trial", "seed", *measured), tuple(rows)))
 
@@ -128,7 +118,7 @@ def best_trials(results: Results) -> Table:
         )
         for record, _ in ranked(study, results.searched)[:MOST_TRIALS]
     ]
-    label = quantities.measured(study.objective, searched_on(results))
+    label = quantities.measured(study.objective, results.searched_on)
     return Table(("trial", "state", *map(words, study.space), "best epoch", label), tuple(rows))
 
 
@@ -141,6 +131,18 @@ def without_empty_columns(table: Table) -> Table:
 
 def _corrected(comparisons: int) -> str:
     return f" after Holm's correction for {comparisons:,} comparisons" if comparisons > 1 else ""
+
+
+def _notes(metric: str, levels: Sequence[Level]) -> Iterator[str]:
+    several = any(level.confirmed and len(level.confirmed.tickets) > 1 for level in levels)
+    means = ": means over seeds ± standard deviation [95 % interval of the mean]" if several else ""
+    yield f"Runs are of {words(metric)}{means}." if means else f"Values are of {words(metric)}."
+    if any(level.infeasible for level in levels):
+        yield "Infeasible trials diverged or failed."
+
+
+def _on(split: str | None) -> str:
+    return "" if split in (None, "unknown") else f" on {split}"
 
 
 def _comparison(metric: str, each: Comparison) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from search.analysis.account import domain
 from search.analysis.axes import words
 from search.analysis.findings import Conclusion
 from search.analysis.results import Results
-from search.study import StudyDefinition
+from search.analysis.wording import listed
 
 _SAMPLERS = {
     "grid": "every cell of the grid was tried once, in shuffled order",
@@ -43,7 +43,7 @@ def _data(results: Results) -> Iterator[str]:
     size = study.dataset.image_size
     yield f"We trained {study.model.name} on {study.dataset.name}, with images of {size} x {size} pixels."
     if splits:
-        items = quantities.listed([f"{each.items:,} items for {name}" for name, each in splits.items()])
+        items = listed([f"{each.items:,} items for {name}" for name, each in splits.items()])
         yield f"The data were split into {items}; the split is the same for all runs."
     yield (
         f"Epochs and configurations were selected by {words(study.objective)} on the validation split alone "
@@ -54,7 +54,7 @@ def _data(results: Results) -> Iterator[str]:
 def _search(results: Results) -> Iterator[str]:
     study = results.definition
     searched = [f"{words(name)} ({domain(parameter)}; {parameter.role})" for name, parameter in study.space.items()]
-    yield f"We searched {quantities.listed(searched)}, with all other settings fixed."
+    yield f"We searched {listed(searched)}, with all other settings fixed."
     trials = quantities.counted(len(results.searched), "trial")
     epochs = quantities.counted(study.training.epochs, "epoch")
     upto = "" if "epochs" in study.space else f" of at most {epochs}"
@@ -72,10 +72,12 @@ def _selection(results: Results, conclusion: Conclusion) -> Iterator[str]:
     if not results.confirmed:
         yield "No configuration has been trained again with fresh seeds."
         return
-    chosen = "configuration was" if study.confirm.configurations == 1 else "best configurations were"
+    names = [words(name) for name, parameter in study.space.items() if parameter.role == "scientific"]
+    each = f"For each value of {listed(names)}, the" if names else "The"
+    several = study.confirm.configurations > 1
     yield (
-        f"For each value of {_scientific(study)}, the {chosen} chosen whose value and those of its nearest "
-        f"neighbours in the other parameters have the best median, and trained again from scratch with "
+        f"{each} {'configurations were' if several else 'configuration was'} chosen of which the objective, as the "
+        "median with its nearest neighbours in the other parameters, was best, and trained again from scratch with "
         f"{quantities.counted(study.confirm.seeds, 'fresh seed')}, without early stopping; a seed moves "
         "initialisation, order of the data and augmentation."
     )
@@ -94,7 +96,7 @@ def _statistics(results: Results, conclusion: Conclusion) -> Iterator[str]:
     yield "We report means over seeds with sample standard deviations and 95 % intervals of the mean by Student's t."
     if conclusion.comparisons:
         tests = sorted({each.items_test for each in conclusion.comparisons if each.items_test})
-        items = f" and, over the items of the {conclusion.judged_on} split, {quantities.listed(tests)}" if tests else ""
+        items = f" and, over the items of the {conclusion.judged_on} split, {listed(tests)}" if tests else ""
         number = len(conclusion.comparisons)
         holm = f", corrected for {number:,} comparisons by Holm's method" if number > 1 else ""
         yield (
@@ -114,9 +116,4 @@ def _cost(results: Results) -> Iterator[str]:
     yield f"Training took, as time on one device: {'; '.join(spent) if spent else 'nothing yet'}."
     yield f"Seeds: {account.seeds(results)}"
     versions = [f"{name} {version}" for name, version in results.row.context.versions.items()]
-    yield f"Software: {quantities.listed([f'search {results.row.code_version}', *versions])}."
-
-
-def _scientific(study: StudyDefinition) -> str:
-    names = [words(name) for name, parameter in study.space.items() if parameter.role == "scientific"]
-    return quantities.listed(names) or "nothing in particular"
+    yield f"Software: {listed([f'search {results.row.code_version}', *versions])}."

@@ -4,6 +4,8 @@ import re
 import textwrap
 from pathlib import Path
 
+from markupsafe import Markup
+
 from search.analysis import account, evidence, latex, markdown, methods, quantities
 from search.analysis.checklist import SOURCE, checklist
 from search.analysis.evidence import Table
@@ -29,7 +31,7 @@ def write_paper(report: Report, folder: Path) -> None:
         (folder / file).write_text(f"{paragraph}\n", encoding="utf-8")
     facts = {
         "study": report.results.definition,
-        "source": SOURCE,
+        "source": Markup(SOURCE),
         "sections": checklist(report.results, report.conclusion),
     }
     (folder / "checklist.md").write_text(markdown.page("checklist.md.j2", facts), encoding="utf-8")
@@ -40,7 +42,7 @@ def _tables(report: Report) -> dict[str, tuple[Table, str]]:
     results, conclusion = report.results, report.conclusion
     measure = quantities.measured(results.definition.objective, conclusion.judged_on)
     return {
-        "levels": (evidence.levels(results, conclusion), "What the study found for each value."),
+        "levels": (evidence.levels(results, conclusion), "What was found for each value."),
         "comparisons": (evidence.comparisons(results, conclusion), f"Comparisons of {measure}."),
         "space": (account.space(results.definition), "What was searched."),
     }

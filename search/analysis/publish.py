@@ -7,6 +7,7 @@ from optuna import Study
 from sqlalchemy import Connection
 
 from search.analysis import results
+from search.analysis.figures import DASHBOARD
 from search.analysis.note import is_ours, study_note
 from search.analysis.pages import write_pages
 from search.analysis.paper import write_paper
@@ -62,8 +63,9 @@ def _publish_pages(connection: Connection, row: StudyRow, target: Path | Remote)
         # It imports scikit-learn for a second: not before the first trial has finished.
         from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 
-        for name, figure in report.figures.items():
-            save_plotly_graph_object(study, figure, graph_object_id=name)
+        for name in DASHBOARD:
+            if name in report.figures:
+                save_plotly_graph_object(study, report.figures[name], graph_object_id=name)
         if is_ours(get_note(study)):
             save_note(study, study_note(report.results, report.conclusion))
 

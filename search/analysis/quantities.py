@@ -1,18 +1,21 @@
 """How numbers are written in reports: metrics in the unit of their label, spreads, probabilities, times."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from search.analysis.axes import metric_scale, words
+from search.analysis.axes import metric_label, metric_scale
 from search.analysis.findings import Spread
 
 ABSENT = "\N{EN DASH}"
 
 
-def measured(metric: str, split: str) -> str:
+def measured(metric: str, split: str | None) -> str:
     """What a metric was measured on, with its unit, such as `accuracy on test (%)`."""
-    where = "an unknown split" if split == "unknown" else split
-    return f"{words(metric)} on {where}{' (%)' if _is_share(metric) else ''}"
+    return metric_label(metric, None if split == "unknown" else split)
+
+
+def unit(metric: str) -> str:
+    """What stands after a metric's name where it has a unit: ` (%)`."""
+    return " (%)" if _is_share(metric) else ""
 
 
 def difference_unit(metric: str) -> str:
@@ -61,11 +64,6 @@ def moment(at: datetime | None) -> str:
 def counted(number: int, thing: str) -> str:
     """A number of things, such as `1 trial`, or `1,200 epochs`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
-def listed(texts: Sequence[str]) -> str:
-    """Texts as a list in a sentence: `a`, `a and b`, `a, b and c`."""
-    return " and ".join(filter(None, [", ".join(texts[:-1]), *texts[-1:]]))
 
 
 def _is_share(metric: str) -> bool:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import yaml
 
 from search import __version__
-from search.analysis import account, evidence, health, look, markdown, quantities, web
+from search.analysis import account, evidence, health, markdown, quantities, web
 from search.analysis.conclusion import conclude
 from search.analysis.figures import draw
 from search.analysis.findings import Conclusion, HealthWarning
@@ -45,14 +45,19 @@ def write_report(report: Report, folder: Path) -> None:
     facts = _facts(report.results, report.conclusion, report.warnings)
     page = web.page("report.html.j2", facts, report.figures)
     (folder / "report.html").write_text(page, encoding="utf-8")
-    text = markdown.page("report.md.j2", facts | {"figures": _named(report.figures)})
+    text = markdown.page("report.md.j2", facts | {"figures": web.named(report.figures)})
     (folder / "report.md").write_text(text, encoding="utf-8")
 
 
 def definition_yaml(study: StudyDefinition) -> str:
-    """The resolved definition as a study file, every default filled in; without the folder of the data."""
+    """The resolved definition as a study file, every default filled in; without the folder of the data.
+
+    What is searched has no fixed value beside it.
+    """
     plain = study.model_dump(mode="json")
     del plain["dataset"]["root"]
+    for section in ("training", "model"):
+        plain[section] = {name: value for name, value in plain[section].items() if name not in study.space}
     text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
     return text
 
@@ -75,7 +80,7 @@ def _facts(results: Results, conclusion: Conclusion, warnings: Sequence[HealthWa
         "comparisons": comparisons,
         "most_comparisons": MOST_COMPARISONS,
         "sentences": [each.sentence for each in conclusion.comparisons[:MOST_COMPARISONS]],
-        "runs": evidence.confirming_runs(results, conclusion),
+        "runs": evidence.runs(results, conclusion),
         "best": evidence.best_trials(results),
         "space": account.space(study),
         "how": account.how(study),
@@ -97,13 +102,6 @@ def _facts(results: Results, conclusion: Conclusion, warnings: Sequence[HealthWa
     }
 
 
-def _named(figures: Mapping[str, go.Figure]) -> list[dict[str, str]]:
-    return [
-        {"name": name, "title": name.replace("-", " ").capitalize(), "caption": look.captioned(figure)[1]}
-        for name, figure in figures.items()
-    ]
-
-
 def _difference(study: StudyDefinition, value: float | None) -> str | None:
     if value is None:
         return None
@@ -114,9 +112,9 @@ def _judged(results: Results, conclusion: Conclusion) -> str:
     metric = results.definition.objective
     if conclusion.stage == "search":
         items = quantities.counted(results.row.validation_items, "item")
-        return f"So far there is only {quantities.measured(metric, 'validation')}, of {items}."
-    items = "" if conclusion.items is None else f", of {quantities.counted(conclusion.items, 'item')}"
-    return f"What judges is {quantities.measured(metric, conclusion.judged_on)}{items}."
+        return f"So far there is only {quantities.measured(metric, 'validation')}, over {items}."
+    items = "" if conclusion.items is None else f", over {quantities.counted(conclusion.items, 'item')}"
+    return f"It is judged by {quantities.measured(metric, conclusion.judged_on)}{items}."
 
 
 def _origin(results: Results) -> list[str]:
@@ -127,8 +125,7 @@ def _origin(results: Results) -> list[str]:
     items = "" if origin.items is None else f" ({quantities.counted(origin.items, 'item')})"
     return [
         f"These results were imported from {origin.source} (SHA-256 {origin.sha256}). Nobody trained them here: "
-        f"the values are as they stand there, measured on {split}{items}.",
-        *origin.notes,
+        f"the values are as they stand there, measured on {split}{items}."
     ]
 
 

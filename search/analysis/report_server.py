@@ -32,7 +32,7 @@ class Reports:
         path = environ.get("PATH_INFO", "")
         if not path.startswith(PREFIX):
             return self._app(environ, start_response)
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+        if environ["REQUEST_METHOD"] != "GET":
             return _answer(start_response, HTTPStatus.METHOD_NOT_ALLOWED, b"A report can only be read.\n")
         name = path.removeprefix(PREFIX)
         try:

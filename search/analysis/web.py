@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -10,41 +10,45 @@ from typing import Any
 
 import plotly.graph_objects as go
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
-from search.analysis import look
+from search.analysis import look, pages
 
 
 def page(template: str, facts: Mapping[str, Any], figures: Mapping[str, go.Figure]) -> str:
     """The page that a template of `templates/` makes of the facts, in which every text is escaped."""
-    scripts = [get_plotlyjs(), _text("report.js")] if figures else []
+    scripts = f"{pages.scripts()}\n<script>{_text('print.js')}</script>" if figures else ""
     ours = {
-        "style": Markup(_text("report.css")),  # noqa: S704 - files of ours
-        "scripts": [Markup(script) for script in scripts],  # noqa: S704 - as above
+        "style": Markup(_text("report.css")),  # noqa: S704 - a file of ours
+        "scripts": Markup(scripts),  # noqa: S704 - plotly's and ours
         "policy": policy(scripts),
-        "figures": [_embedded(name, figure) for name, figure in figures.items()],
-        "dark": htmlsafe_json_dumps(look.DARK),
+        "figures": [
+            figure | {"division": Markup(figure["division"])}  # noqa: S704 - escaped by `pages`
+            for figure in named(figures)
+        ],
     }
     return _environment().get_template(template).render(facts, **ours)
 
 
-def _embedded(name: str, figure: go.Figure) -> dict[str, Any]:
-    """What a template needs of a figure; its JSON is data, which `report.js` reads."""
-    bare, caption = look.captioned(figure)
-    data = htmlsafe_json_dumps(json.loads(bare.to_json()))
-    return {"name": name, "caption": caption, "height": look.HEIGHT, "data": data}
+def named(figures: Mapping[str, go.Figure]) -> list[dict[str, str]]:
+    """What a page needs of each figure: its name, title and caption, and its division without a heading."""
+    found = []
+    for name, figure in figures.items():
+        bare, caption = look.captioned(figure)
+        title = name.replace("-", " ").capitalize()
+        found.append({"name": name, "title": title, "caption": caption, "division": pages.division(bare)})
+    return found
 
 
-def policy(scripts: list[str]) -> str:
-    """What a browser may do with a page: run these scripts, show pictures that they make, and nothing else.
+def policy(scripts: str) -> str:
+    """What a browser may do with a page: run these script elements, show pictures that they make, nothing else.
 
     Plotly compiles the shaders of parallel coordinates with `Function`, hence `unsafe-eval`, and styles its own
     elements.
     """
-    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'" for each in scripts]
-    allowed = " ".join([*hashes, "'unsafe-eval'"]) if scripts else "'none'"
+    digests = [hashlib.sha256(text.encode()).digest() for text in re.findall("<script>(.*?)</script>", scripts, re.S)]
+    hashes = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
+    allowed = " ".join([*hashes, "'unsafe-eval'"]) if hashes else "'none'"
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
