@@ -7,13 +7,12 @@ and none is simpler: of those, the best is taken.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
 from search.analysis import wording
-from search.analysis.axes import shown
 from search.analysis.findings import Conclusion, Level
 from search.analysis.levels import scientific
 from search.errors import CampaignStopped
@@ -49,21 +48,27 @@ def decide(step: Step, study: StudyDefinition, conclusion: Conclusion, values: M
 
     Raises CampaignStopped where not one of the study's configurations was confirmed.
     """
-    confirmed = [level for level in conclusion.levels if level.confirmed and level.confirmed.validation]
+    confirmed = _confirmed(conclusion)
     if not confirmed:
         raise CampaignStopped(
             f"step {step.name} has nothing to go on from: no run of its study {step.study} that confirms a "
             f"configuration was completed. {conclusion.answer} See `search show {step.study}`."
         )
-    best = confirmed[0]
     if conclusion.established or len(confirmed) == 1:
-        return _decision(step, study, best, "established" if conclusion.established else "only", confirmed)
+        reason: Reason = "established" if conclusion.established else "only"
+        return _decision(step, study, confirmed[0], reason, conclusion)
     tied = _not_beaten(conclusion, confirmed)
     now = {name: values.get(name, _default(study, name)) for name in scientific(study)}
     for level in tied:
-        if all(_same(level.values[name], value) for name, value in now.items()):
-            return _decision(step, study, level, "kept", tied, exactly=now)
-    return _decision(step, study, min(tied, key=lambda level: _place(study, level)), "simplest", tied)
+        if _is(level, now):
+            return _decision(step, study, level, "kept", conclusion, now)
+    simplest = min(tied, key=lambda level: _place(study, level))
+    return _decision(step, study, simplest, "simplest", conclusion, now)
+
+
+def _confirmed(conclusion: Conclusion) -> list[Level]:
+    """The levels with fresh runs, the best first."""
+    return [level for level in conclusion.levels if level.confirmed and level.confirmed.validation]
 
 
 def _not_beaten(conclusion: Conclusion, confirmed: Sequence[Level]) -> list[Level]:
@@ -93,27 +98,30 @@ def _place(study: StudyDefinition, level: Level) -> tuple[int, ...]:
     return tuple(parameter.choices.index(value) for parameter, value in listed if isinstance(parameter, Choices))
 
 
+def _is(level: Level, values: Mapping[str, Scalar]) -> bool:
+    return all(_same(level.values[name], value) for name, value in values.items())
+
+
 def _decision(
     step: Step,
     study: StudyDefinition,
     level: Level,
     reason: Reason,
-    candidates: Sequence[Level],
-    *,
-    exactly: Mapping[str, Scalar] = MappingProxyType({}),
+    conclusion: Conclusion,
+    now: Mapping[str, Scalar] = MappingProxyType({}),
 ) -> Decision:
-    """exactly: values that a point of a grid only comes near to."""
+    """now: the values that the campaign has of what the study asks about."""
     configuration = level.confirmed
     assert configuration is not None  # of levels that were confirmed, only
-    parameters = configuration.parameters | dict(exactly)
+    # a point of a grid only comes near to a round number
+    parameters = configuration.parameters | (dict(now) if reason == "kept" else {})
     carried = {name: parameters[name] for name in step.carry}
-    sentence = wording.sentence(_because(study, level, reason, candidates) + _along(level, carried))
-    return Decision(level.name, reason, carried, sentence)
+    said = [_because(study, level, reason, conclusion), *_beside(level, reason, conclusion, now)]
+    return Decision(level.name, reason, carried, wording.sentence("; ".join([*said, *_along(level, carried)])))
 
 
-def _because(study: StudyDefinition, level: Level, reason: Reason, candidates: Sequence[Level]) -> str:
+def _because(study: StudyDefinition, level: Level, reason: Reason, conclusion: Conclusion) -> str:
     name = wording.spoken(level.values)
-    others = [wording.spoken(other.values) for other in candidates if other is not level]
     match reason:
         case "established":
             return f"took {name}: it beats every other value that was run again"
@@ -122,18 +130,29 @@ def _because(study: StudyDefinition, level: Level, reason: Reason, candidates: S
         case "only":
             return f"took {name}, the only one with fresh runs to judge it by"
         case "kept":
-            why = "the value it had"
+            return f"no difference: kept {name}, the value it had"
         case "simplest" if _place(study, level):
-            why = "the first that is listed"
+            return f"no difference: took {name}, the first that is listed"
         case "simplest":
-            why = "the best mean"
-    verb = "kept" if reason == "kept" else "took"
-    return f"no difference: {verb} {name}, {why}; {wording.listed(others)} can't be told from the best"
+            return f"no difference: took {name}, the best mean"
 
 
-def _along(level: Level, carried: Parameters) -> str:
+def _beside(level: Level, reason: Reason, conclusion: Conclusion, now: Mapping[str, Scalar]) -> Iterator[str]:
+    """What a level could not be told from, and what was no candidate for it."""
+    if reason not in ("kept", "simplest"):
+        return
+    confirmed = _confirmed(conclusion)
+    tied = _not_beaten(conclusion, confirmed)
+    if level is tied[0]:
+        yield f"{wording.listed([wording.spoken(other.values) for other in tied[1:]])} can't be told from it"
+    else:
+        yield f"it can't be told from the best, {wording.spoken(tied[0].values)}"
+    if not any(_is(other, now) for other in confirmed):
+        yield f"{wording.spoken(dict(now))}, which it had, was not run again"
+
+
+def _along(level: Level, carried: Parameters) -> Iterator[str]:
     """What is carried beside what was asked about."""
-    tuned = [
-        f"{wording.named(name)} {shown(value)}" for name, value in carried.items() if name not in level.values
-    ]
-    return f"; {wording.listed(tuned)} {'goes' if len(tuned) == 1 else 'go'} with it" if tuned else ""
+    along = {name: value for name, value in carried.items() if name not in level.values}
+    if along:
+        yield f"{wording.spoken(along)} {'goes' if len(along) == 1 else 'go'} with it"

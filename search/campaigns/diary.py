@@ -150,7 +150,8 @@ def _reached(decided: Sequence[StepProgress]) -> list[str]:
 
 def _why(now: Progress, name: str, step: Step | None) -> str:
     if step is None:
-        return "no step has asked about it"
+        asking = [each.step.name for each in now.steps if each.decision is None and name in each.step.carry]
+        return f"step {asking[0]} is to ask about it" if asking else "no step asks about it"
     each = now.steps[step.number - 1]
     assert each.definition and each.decision
     if each.definition.space[name].role == "nuisance":

@@ -73,8 +73,7 @@ def test_what_is_established_is_taken() -> None:
     assert decision.carried == {"depth": 8, "lr": 1e-3}
     assert decision.reason == "established"
     assert decision.sentence == (
-        "depth (blocks) 8 beats every other value that was run again, and is taken; learning rate 1e-3 goes with "
-        "it"
+        "Took depth 8: it beats every other value that was run again; learning rate 1e-3 goes with it."
     )
 
 
@@ -88,8 +87,8 @@ def test_without_a_difference_the_campaign_keeps_what_it_had() -> None:
     decision = decided(one, conclusion(*levels), "depth", "lr", depth=4)
     assert decision.carried == {"depth": 4, "lr": 3e-3}
     assert decision.sentence == (
-        "no difference: kept depth (blocks) 4, the value it had; it can't be told from depth (blocks) 8 and depth "
-        "(blocks) 2; learning rate 3e-3 goes with it"
+        "No difference: kept depth 4, the value it had; it can't be told from the best, depth 8; learning rate "
+        "3e-3 goes with it."
     )
     # what the best one beats is not kept
     assert decided(one, conclusion(*levels, beaten=(2,)), "depth", depth=4).carried == {"depth": 2}
@@ -103,7 +102,8 @@ def test_without_a_difference_the_first_that_is_listed_is_the_simplest() -> None
     decision = decided(one, found, "depth", depth=2)
     assert (decision.reason, decision.carried) == ("simplest", {"depth": 4})
     assert decision.sentence == (
-        "no difference: took depth (blocks) 4, the first that is listed; it can't be told from depth (blocks) 8"
+        "No difference: took depth 4, the first that is listed; it can't be told from the best, depth 8; depth 2, "
+        "which it had, was not run again."
     )
 
 
@@ -119,7 +119,8 @@ def test_of_the_points_of_a_grid_none_is_simpler() -> None:
     decision = decided(one, found, "eps")
     assert decision.carried == {"eps": 1e-6}
     assert decision.sentence == (
-        "no difference: took Adam epsilon 1e-6, the best mean; it can't be told from Adam epsilon 1e-10"
+        "No difference: took Adam epsilon 1e-6, the best mean; Adam epsilon 1e-10 can't be told from it; Adam "
+        "epsilon 1e-8, which it had, was not run again."
     )
 
 
@@ -139,9 +140,8 @@ def test_a_study_that_asks_about_nothing_gives_its_best_configuration() -> None:
     one = study({"lr": LR})
     decision = decided(one, conclusion(level(one, 0.9, lr=1e-3)), "lr")
     assert (decision.reason, decision.carried) == ("only", {"lr": 1e-3})
-    assert (
-        decision.sentence
-        == "the best configuration is taken: nothing is compared; learning rate 1e-3 goes with it"
+    assert decision.sentence == (
+        "Took the best configuration: the study compares nothing; learning rate 1e-3 goes with it."
     )
 
 
@@ -150,7 +150,7 @@ def test_one_value_alone_came_through() -> None:
     found = conclusion(level(one, 0.9, depth=8), level(one, None, depth=2))
     decision = decided(one, found, "depth", depth=2)
     assert decision.carried == {"depth": 8}
-    assert decision.sentence == "depth (blocks) 8 is taken, the only one with fresh runs to judge it by"
+    assert decision.sentence == ("Took depth 8, the only one with fresh runs to judge it by.")
 
 
 def test_a_step_whose_runs_all_failed_stops_the_campaign() -> None:
