@@ -22,6 +22,12 @@ _WORDS = {
     "depth": "depth (blocks)",
     "attn_drop": "attention dropout",
     "macro_f1": "macro F1",
+    "ccc_valence": "valence CCC",
+    "ccc_arousal": "arousal CCC",
+    "ccc_mean": "mean CCC",
+    "au_total": "action-unit score",
+    "expr_total": "expression score",
+    "mse": "mean squared error",
 }
 _SHARES = {"accuracy", "balanced_accuracy", "macro_f1"}  # metrics in [0, 1], shown in per cent
 
@@ -78,14 +84,31 @@ def is_numeric(parameter: Parameter) -> bool:
     return not isinstance(parameter, Choices) or all(type(choice) in (int, float) for choice in parameter.choices)
 
 
+def objective_axis(label: str, values: Sequence[float | None], full: float) -> Axis:
+    """The axis of an objective that some trials, those of None, have no value of.
+
+    Those lie at its lower end, on a mark of their own, below all others. full: its upper end without any value.
+    """
+    known = [value for value in values if value is not None]
+    low, high = (min(known), max(known)) if known else (0.0, full)
+    margin = (high - low) * 0.02 or 0.5
+    low, high = low - margin, high + margin
+    ticks: dict[float, str] = {}
+    if None in values:
+        ticks = even_ticks(low, high)
+        low -= 0.1 * (high - low)
+        ticks = {low: "none"} | ticks
+    return Axis(label, low, high, ticks)
+
+
 def words(name: str) -> str:
     """A knob's, argument's or metric's name as people say it."""
     return _WORDS.get(name, name.replace("_", " "))
 
 
-def metric_label(name: str) -> str:
-    """A metric in words, with its unit."""
-    return f"{words(name)} on validation{' (%)' if name in _SHARES else ''}"
+def metric_label(name: str, on: str | None = "validation") -> str:
+    """A metric in words, with its unit. on: the split that it is measured on, where there is one to name."""
+    return f"{words(name)}{f' on {on}' if on else ''}{' (%)' if name in _SHARES else ''}"
 
 
 def metric_scale(name: str) -> float:
