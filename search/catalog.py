@@ -67,6 +67,25 @@ def campaign_path(name: str) -> Path:
     return _path("campaigns", name)
 
 
+def mapping_names() -> list[str]:
+    """The mapping files that ship with the service, which say how to read somebody's results, sorted."""
+    return sorted(path.stem for path in _mappings().glob("*.yaml"))
+
+
+def mapping_path(name: str) -> Path:
+    """The mapping file of that name. Raises UnknownName."""
+    if name not in mapping_names():
+        raise UnknownName(
+            f"no mapping is named {name!r}: write one and give its path with --mapping; "
+            f"there are: {', '.join(mapping_names())}."
+        )
+    return _mappings() / f"{name}.yaml"
+
+
+def _mappings() -> Path:
+    return plugin_folder("studies") / "imports"
+
+
 def arguments(function: Callable[..., Any], given: tuple[str, ...]) -> type[BaseModel]:
     """A pydantic model of a plug-in function's keyword arguments, apart from those the service itself gives.
 

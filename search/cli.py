@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_json(report, "print the conclusion and the files as JSON")
     for name, summary in {
         "show": "list a study's trials, with the reasons of those that failed",
+        "audit": "replay pruners over a study's learning curves: what each would have saved and spoilt",
         "pause": "give out no more trials; running ones go on",
         "resume": "give out trials again",
         "stop": "close a study; resume opens it again",
@@ -101,6 +102,29 @@ def _parser() -> argparse.ArgumentParser:
             named.add_argument("--workers", type=_count, help="worker processes; 0 only registers the next step")
         if name == "status":
             _add_json(named)
+
+    history = _add(group, "import", "store results from elsewhere as a finished study", "import_study")
+    history.add_argument(
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="SOURCE",
+        help="CSV files, or a folder of TensorBoard or wandb",
+    )
+    history.add_argument("--study", required=True, help="the name that the study gets in the store")
+    history.add_argument(
+        "--mapping",
+        help="a .yaml file that says what the columns are; by default a shipped one, by the file's name",
+    )
+    history.add_argument(
+        "--rows",
+        action="append",
+        type=_cell,
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="take only rows with this cell; may be given again",
+    )
+    _add_json(history)
 
     dashboard = _add(group, "dashboard", "serve optuna-dashboard over the store")
     dashboard.add_argument(
@@ -156,6 +180,13 @@ def _add_ray(parser: argparse._ActionsContainer, summary: str) -> None:
 
 def _sentence(summary: str) -> str:
     return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _cell(text: str) -> tuple[str, str]:
+    column, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form COLUMN=VALUE")
+    return column, value
 
 
 def _count(text: str) -> int:

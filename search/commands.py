@@ -6,14 +6,15 @@ drawing.
 
 from argparse import Namespace
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import make_url
 
-from search import console
+from search import __version__, console
 from search.analysis import dashboard as dashboard_server
 from search.settings import Settings
-from search.store import embedded, schema, studies, workers
+from search.store import embedded, imports, schema, studies, workers
 from search.store.connection import open_store, store_url
 from search.store.studies import StudyRow, StudyState
 from search.store.workers import WorkerRecord
@@ -119,6 +120,39 @@ def report(arguments: Namespace, settings: Settings) -> int:
         for file in files:
             if "/figures/" not in file:
                 print(file)
+    return 0
+
+
+def import_study(arguments: Namespace, settings: Settings) -> int:
+    from search.analysis.publish import publish
+    from search.history.importing import read_study
+    from search.history.mapping_file import load_mapping
+
+    mapping = load_mapping(arguments.mapping or arguments.sources[0].stem).keeping(dict(arguments.rows))
+    found = read_study(arguments.sources, mapping, arguments.study)
+    store = open_store(settings)
+    is_new = store.run(lambda connection: imports.store(connection, found, code_version=__version__))
+    files = publish(store, arguments.study, settings.results, images=True)[1] if is_new else []
+    if arguments.json:
+        facts = {"study": arguments.study, "is_new": is_new, "trials": len(found.trials), "files": files}
+        console.show_json(facts | {"origin": found.origin.model_dump()})
+    else:
+        console.show(console.import_table(found, is_new=is_new))
+        if files:
+            print(f"figures: {Path(files[0]).parent}")
+    return 0
+
+
+def audit(arguments: Namespace, settings: Settings) -> int:
+    from search.analysis import results
+    from search.analysis.audit import audit as audit_study
+
+    store = open_store(settings)
+    found = audit_study(store.run(lambda c: results.read(c, studies.find(c, arguments.study))))
+    if arguments.json:
+        console.show_json(asdict(found))
+    else:
+        console.show(console.audit_tables(found))
     return 0
 
 

@@ -24,7 +24,7 @@ class UnknownName(SearchError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong in a study file: `line` counts from 1; `key` is dotted, such as `space.lr.low`."""
+    """One thing wrong in a file: `line` counts from 1; `key` is dotted, such as `space.lr.low`, or a column."""
 
     line: int
     key: str
@@ -32,7 +32,7 @@ class Problem:
 
 
 class StudyFileError(SearchError):
-    """A study file is malformed; carries every problem found, in the order of their lines."""
+    """A study file or a mapping file is malformed; carries every problem found, in the order of their lines."""
 
     def __init__(self, path: str, problems: list[Problem]) -> None:
         self.path = path
@@ -55,6 +55,10 @@ class CampaignConflict(SearchError):
 
 class CampaignStopped(SearchError):
     """A step has found nothing that the next one could go on from; the message says why."""
+
+
+class HistoryError(SearchError):
+    """Results that were come by elsewhere can't be imported as they are; a line for each reason."""
 
 
 class StudyConflict(SearchError):

@@ -76,14 +76,18 @@ def overlaid(base: Sections, overlay: Sections) -> Sections:
 
 def read_file(path: Path) -> tuple[Sections, list[Problem]]:
     """The mapping of a YAML file, and what is wrong with single keys. Raises StudyFileError."""
+    return yaml_source.read(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """What a YAML file holds. Raises StudyFileError where it can't be read or is no UTF-8."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise StudyFileError(str(path), [Problem(1, "file", f"can't be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise StudyFileError(str(path), [Problem(line, "file", "is not UTF-8 text")]) from error
-    return yaml_source.read(text, str(path))
 
 
 def _presets(entry: Located | None, problems: list[Problem]) -> dict[str, Sections]:

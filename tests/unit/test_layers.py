@@ -22,7 +22,7 @@ FLOORS = [
     {"training"},
     {"study"},
     {"store"},
-    {"analysis"},
+    {"analysis", "history"},
     {"worker"},
     {"console"},
     {"launch"},
