@@ -65,7 +65,7 @@ def importance_bars(study: StudyDefinition, weights: Mapping[str, float], trials
                 orientation="h",
                 width=0.7,
                 marker={"color": colour},
-                name=f"{role} parameter",
+                name=role,
                 texttemplate="%{x:.2f}",
                 textposition="outside",
                 cliponaxis=False,

@@ -47,7 +47,7 @@ def isolation(
         if any(spreads):
             colour = (look.MEDIAN, look.SERIES[2])[i]
             shift = _APART * (i + 1 - len(runs) / 2)
-            figure.add_traces(_runs(study, spreads, f"fresh runs on {split}", shift, colour))
+            figure.add_traces(_runs(study, spreads, f"fresh runs, {split}", shift, colour))
     figure.update_xaxes(_across(study, ordered))
     figure.update_yaxes(
         title_text=look.wrapped(metric_label(study.objective, None if any(runs[-1]) else on), 44),
@@ -63,11 +63,11 @@ def _trials(
     study: StudyDefinition, searched: Sequence[TrialRecord], places: Mapping[LevelKey, float], on: str | None
 ) -> list[go.Scatter]:
     """All trials of the search, faint, and the best of each level."""
-    groups: dict[str, list[TrialRecord]] = {"search: trials": [], "search: best of the value": []}
+    groups: dict[str, list[TrialRecord]] = {"trials": [], "best trial": []}
     for trials in by_level(study, searched).values():
         valued = [record for record, _ in ranked(study, trials)]
-        groups["search: trials"] += valued
-        groups["search: best of the value"] += valued[:1]
+        groups["trials"] += valued
+        groups["best trial"] += valued[:1]
     marks: list[dict[str, Any]] = [
         {"symbol": "circle", "size": 4, "color": look.GREY},
         {"symbol": "star", "size": 12, "color": look.BEST},
@@ -80,11 +80,11 @@ def _trials(
             marker=mark,
             name=name,
             text=[f"{named(record)}<br>{look.escaped(described(study, record))}" for record in group]
-            if name != "search: trials"
+            if name != "trials"
             else None,
             customdata=np.array([record.ticket for record in group], dtype=np.int32),
             hovertemplate="%{text}<br>%{y:.4g}<extra></extra>"
-            if name != "search: trials"
+            if name != "trials"
             else "trial %{customdata}: %{y:.4g}<extra></extra>",
         )
         for (name, group), mark in zip(groups.items(), marks, strict=True)
@@ -152,7 +152,7 @@ def _up(study: StudyDefinition, figure: go.Figure, ranking: Sequence[tuple[Trial
                 ]
             )
             for trace in figure.data
-            if trace.name != "search: trials"
+            if trace.name != "trials"
         ]
     )
     low, high = float(shown_values.min()), float(shown_values.max())

@@ -136,7 +136,7 @@ def mark(state: str, *, on_colour: bool = False, crowded: bool = False) -> dict[
         return {"symbol": _SYMBOLS[state], "size": 7, "line": {"width": 1.5, "color": INFEASIBLE}}
     small = crowded and state != "best"
     colours = {"best": BEST, "complete": "white" if on_colour else OTHERS}
-    edge = {"width": int(on_colour and not small), "color": INK if state == "complete" else "white"}
+    edge = {"width": (0.5 if small else 1) * on_colour, "color": INK if state == "complete" else "white"}
     return {
         "symbol": _SYMBOLS[state],
         "size": 4 if small else {"best": 14, "complete": 6}.get(state, 8),

@@ -14,7 +14,7 @@ from search.store.studies import TrialRecord
 from search.study import StudyDefinition
 
 _CHARACTERS = 110  # of labels side by side
-_MANY = 8  # columns, of which the labels are set askew
+_MANY, _ASKEW = 8, 22  # columns, of which the labels are set askew, with so many characters in a line
 _AXIS_PIXELS = 430  # length of an axis, about
 
 Column = tuple[Axis, Sequence[float]]  # an axis, and every trial's position on it
@@ -38,7 +38,9 @@ def parallel_coordinates(
     if tried:
         figure.add_trace(
             go.Parcoords(
-                dimensions=[_dimension(*column, _CHARACTERS // len(columns)) for column in columns],
+                dimensions=[
+                    _dimension(*column, _ASKEW if many else _CHARACTERS // len(columns)) for column in columns
+                ],
                 line=_line(study, complete, metric_label(study.objective, on)),
                 unselected={"line": {"color": look.GREY, "opacity": 0.15}},
                 labelfont={"size": 11 if many else 13},
@@ -48,7 +50,7 @@ def parallel_coordinates(
             )
         )
     longest = max(map(len, columns[0][0].ticks.values()), default=0)
-    figure.update_layout(margin={"l": max(80, 20 + 7 * longest), "b": 30})
+    figure.update_layout(margin={"l": max(80, 20 + 7 * longest), "r": 90, "b": 30})
     grey = "; grey lines are not complete" if None in complete else ""
     look.dress(figure, study.question, f"{study.name} · {counted(records)}{grey}", above=100 if many else 68)
     return figure

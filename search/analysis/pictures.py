@@ -20,7 +20,7 @@ from search.analysis.parallel_coordinates import thickened
 IMAGE_SECONDS = 60  # how long a browser may take for one picture
 
 COLUMN, PAGE = 8.5, 17.5  # centimetres
-_WIDE = {"parallel-coordinates", "slices", "timeline", "class-accuracy", "coverage", "confusion-matrix"}
+_WIDE = {"parallel-coordinates", "slices", "timeline", "class-accuracy", "contour", "coverage", "confusion-matrix"}
 _COLUMN_PIXELS = 420  # drawn so wide and set in one column, the font of 13 pixels has 7.5 points
 _PIXELS_PER_CENTIMETRE = 96 / 2.54
 
@@ -51,7 +51,7 @@ def _versions(name: str, figure: go.Figure) -> Iterator[tuple[go.Figure, dict[st
     bare, _ = look.captioned(figure)
     centimetres = PAGE if name in _WIDE else COLUMN
     width = _COLUMN_PIXELS * centimetres / COLUMN
-    height = figure.layout.height or (0.5 if name in _WIDE else 0.72) * width
+    height = figure.layout.height or (0.5 if name in _WIDE else 0.8) * width
     scale = centimetres * _PIXELS_PER_CENTIMETRE / width
     for form in ("svg", "pdf"):
         yield bare, {"format": form, "scale": scale, "width": width, "height": height}

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from search.analysis import look
-from search.analysis.axes import Axis, metric_label, metric_scale, objective_axis, parameter_axis
+from search.analysis.axes import Axis, is_numeric, metric_label, metric_scale, objective_axis, parameter_axis
 from search.analysis.trials import STATES, best_so_far, counted, started
 from search.store.studies import TrialRecord
 from search.study import StudyDefinition
 
 _SIDE_BY_SIDE = 4
 _PANEL, _BETWEEN = 250, 90  # pixels of a row's height, and of what lies below a plot before the next
-_MOST_TICKS = 28  # side by side
+_MOST_TICKS = 18  # of numbers, side by side
 
 _Floats = NDArray[np.float32]
 
@@ -51,7 +51,7 @@ def slices(
         where = {"row": i // columns + 1, "col": i % columns + 1}
         for points in _points(groups, tried, xs, ys, first=i == 0):
             figure.add_trace(points, **where)
-        figure.update_xaxes(_across(axis, columns), **where)
+        figure.update_xaxes(_across(axis, columns, numeric=is_numeric(study.space[name])), **where)
     ticks = {"tickvals": [*up.ticks], "ticktext": [*up.ticks.values()]} if up.ticks else {}
     reach = up.high - up.low
     figure.update_yaxes(range=[up.low - 0.04 * reach, up.high + 0.06 * reach], **ticks)
@@ -95,13 +95,13 @@ def _points(
     ]
 
 
-def _across(axis: Axis, columns: int) -> dict[str, object]:
+def _across(axis: Axis, columns: int, *, numeric: bool) -> dict[str, object]:
     margin = 0.05 * (axis.high - axis.low)
     settings: dict[str, object] = {
         "title": {"text": look.wrapped(axis.label, 80 // columns)},
         "range": [axis.low - margin, axis.high + margin],
     }
     if axis.ticks:
-        places = [*axis.ticks][:: 1 + len(axis.ticks) // (_MOST_TICKS // columns)]
+        places = [*axis.ticks][:: 1 + numeric * len(axis.ticks) // (_MOST_TICKS // columns)]
         settings |= {"tickvals": places, "ticktext": [look.escaped(axis.ticks[place]) for place in places]}
     return settings

@@ -1,5 +1,6 @@
 """The timeline: which worker trained what, and when."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -29,7 +30,7 @@ def timeline(study: StudyDefinition, attempts: Sequence[Attempt], seen: datetime
     unit, unit_name = _unit((now - first).total_seconds())
     since = [(attempt.started_at - first).total_seconds() / unit for attempt in attempts]
     until = [((attempt.ended_at or now) - first).total_seconds() / unit for attempt in attempts]
-    workers = sorted({attempt.worker for attempt in attempts})
+    workers = sorted({attempt.worker for attempt in attempts}, key=_in_order)
     states = [_state(attempt) for attempt in attempts]
     figure = go.Figure()
     for state, colour in look.OUTCOMES.items():
@@ -60,6 +61,12 @@ def timeline(study: StudyDefinition, attempts: Sequence[Attempt], seen: datetime
     caption = f"{study.name} · began {first.astimezone(UTC):%Y-%m-%d %H:%M} UTC, {several}"
     look.dress(figure, study.question, caption, above=48)
     return figure
+
+
+def _in_order(worker: str) -> list[tuple[bool, int, str]]:
+    """What sorts host-10 behind host-2."""
+    parts = re.split(r"(\d+)", worker)
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
 
 
 def _unit(seconds: float) -> tuple[int, str]:
