@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from search import catalog
+from search.analysis.note import launch_command
 from search.errors import CampaignFileError, UnknownName
 from search.study import load_study
 from search.study.campaign import renamed
@@ -243,6 +244,20 @@ def test_a_campaign_is_no_study() -> None:
         load_campaign("clsfr")
     with pytest.raises(UnknownName, match="there is no campaign file"):
         load_campaign("nowhere.campaign.yaml")
+
+
+@pytest.mark.parametrize(
+    ("study", "command"),
+    [
+        ("clsfer-2-eps", "search campaign launch clsfer"),
+        ("clsfer-quick-5-eps_again", "search campaign launch clsfer --preset quick"),
+        ("clsfer-2-eps@3", "search campaign launch clsfer --name clsfer@3"),
+        ("clsfer-quick-2-eps@3", "search campaign launch clsfer --preset quick --name clsfer-quick@3"),
+        ("diary-2-eps", "search launch STUDY.yaml --name diary-2-eps"),
+    ],
+)
+def test_a_step_knows_the_command_of_its_campaign(study: str, command: str) -> None:
+    assert launch_command(study) == command
 
 
 @pytest.mark.parametrize("preset", [None, "quick"])
