@@ -18,6 +18,10 @@ from search.study.validation import validate
 from search.study.yaml_source import Scalar, dotted
 from search.training.recipe import Knobs
 
+# Fresh runs take the study's seed counted on, at most 1,000 of them. The winner of one step would otherwise meet
+# the next one's candidates with the very runs that it won by.
+_SEEDS = 1001
+
 Values = dict[str, Annotated[Scalar, BeforeValidator(refuse_nesting)]]
 
 
@@ -101,6 +105,8 @@ class Step:
     def validated(self, values: Mapping[str, Scalar]) -> tuple[StudyDefinition | None, list[Finding]]:
         """As `definition`: the study, or None and all that is wrong with it."""
         data = self.sections | {"name": self.study}
+        if isinstance(seed := data.get("seed", 0), int):
+            data["seed"] = seed + _SEEDS * (self.number - 1)
         for name, value in self.fixed(values).items():
             section = section_of(name)
             if isinstance(data.get(section, {}), dict):

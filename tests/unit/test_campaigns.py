@@ -100,6 +100,7 @@ def test_what_is_carried_is_fixed_where_it_is_not_searched(write: Write) -> None
     assert then.training.lr == load_study("clsfer_eps").training.lr  # it is searched
     assert (then.training.epochs, then.model.arguments["width"]) == (3, 16)
     assert second.source == "clsfer_eps"
+    assert (study.seed, then.seed) == (0, 1001)  # so that no fresh run of one step is one of the other
 
 
 def test_what_is_carried_reaches_a_step_that_does_not_search_it(write: Write) -> None:
