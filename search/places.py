@@ -41,7 +41,10 @@ class Remote:
         self.filesystem.put_file(str(file), f"{self.path}/{name}")
 
     def read(self, name: str) -> bytes:
-        """What stands in a file. Raises FileNotFoundError, or what its filesystem raises when it can't be reached."""
+        """What stands in a file.
+
+        Raises FileNotFoundError, or what the filesystem raises where it can't be reached.
+        """
         content: bytes = self.filesystem.cat_file(f"{self.path}/{name}")
         return content
 

@@ -68,6 +68,7 @@ def make_record(ticket: int, curve: Sequence[float] = (0.3, 0.6, 0.5), **changes
 
 def make_row(definition: StudyDefinition, records: Sequence[TrialRecord], **changes: Any) -> StudyRow:
     states = [record.state for record in records]
+    epochs, seconds = sum(len(record.curve) for record in records), sum(record.seconds for record in records)
     facts: dict[str, Any] = {
         "study_id": 1,
         "name": definition.name,
@@ -80,9 +81,11 @@ def make_row(definition: StudyDefinition, records: Sequence[TrialRecord], **chan
         "validation_items": 400,
         "code_version": "0.1.0",
         "created_at": BEGAN,
-        "counts": {state: states.count(state) for state in set(states)},
-        "epochs": sum(len(record.curve) for record in records),
-        "seconds": sum(record.seconds for record in records),
+        "stage_counts": {"search": {state: states.count(state) for state in set(states)}},
+        "epochs": epochs,
+        "seconds": seconds,
+        "search_epochs": epochs,
+        "search_seconds": seconds,
         "context": Context(
             splits={name: SplitFacts(items=items, hash=f"hash-of-{name}") for name, items in SPLITS.items()},
             versions={"python": "3.11.7", "torch": "2.9.0"},
@@ -130,7 +133,7 @@ def make_done(definition: StudyDefinition | None = None) -> tuple[Results, Concl
                     source=source,
                     seed=101 + seed,
                     parameters=parameters,
-                )  # fmt: skip
+                )
             )
             concluded.append(
                 make_record(number + 6, (), stage="conclude", source=number, parameters=parameters, trial=None)

@@ -19,7 +19,9 @@ from search.store.connection import Store
 from search.store.studies import StudyRow
 
 
-def publish(store: Store, name: str, place: str, *, images: bool = False, paper: bool = False) -> tuple[Report, list[str]]:
+def publish(
+    store: Store, name: str, place: str, *, images: bool = False, paper: bool = False
+) -> tuple[Report, list[str]]:
     """Works a study out anew, writes its figures and its report to `place`/NAME, and shows them in the dashboard.
 
     place: a folder or a URL. images: also each figure as PNG and SVG; paper: also what a paper needs, in

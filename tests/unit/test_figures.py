@@ -12,7 +12,6 @@ from search.analysis import look
 from search.analysis.axes import is_numeric, metric_label, parameter_axis, shown
 from search.analysis.figures import contour, draw, learning_curves, parallel_coordinates
 from search.analysis.learning_curves import MOST_CURVES
-from search.analysis.note import is_ours, launch_command, study_note
 from search.analysis.parallel_coordinates import thickened
 from search.analysis.trials import best_so_far, counted
 from search.store.studies import TrialRecord
@@ -330,40 +329,6 @@ def test_a_long_question_is_wrapped_and_cut() -> None:
     title = parallel_coordinates(study(question="why " * 200), []).layout.title.text
     assert title.count("<br>") == 3
     assert "…" in title
-
-
-# The note
-
-
-def test_the_note_says_what_how_far_and_how_to_run_it_again() -> None:
-    note = study_note(study(name="clsfer_depth_lr-quick"), [trial(0), trial(1, "pruned")])
-    assert "## How deep\\?" in note
-    assert "2 trials: 1 complete, 1 pruned" in note
-    assert "Best: 60, trial 0" in note
-    assert "`search launch clsfer_depth_lr --preset quick`" in note
-    assert is_ours(note)
-    assert is_ours("")
-    assert not is_ours("my own")
-
-
-def test_the_note_has_no_markup_but_its_own() -> None:
-    note = study_note(study(question=HOSTILE), [])
-    assert note.splitlines()[0] == (
-        r"## \<img src\=x onerror\=alert\(1\)\> \$x\$ \%\{y\} \*\*bold\*\* \[a\]\(javascript\:alert\(1\)\)"
-    )
-
-
-@pytest.mark.parametrize(
-    ("name", "command"),
-    [
-        ("clsfer_lr", "search launch clsfer_lr"),
-        ("clsfer_lr-quick", "search launch clsfer_lr --preset quick"),
-        ("clsfer_lr-quick@2", "search launch clsfer_lr --preset quick --name clsfer_lr-quick@2"),
-        ("mine", "search launch STUDY.yaml --name mine"),
-    ],
-)
-def test_a_study_is_launched_by_its_name(name: str, command: str) -> None:
-    assert launch_command(name) == command
 
 
 def test_metrics_have_units() -> None:
