@@ -34,10 +34,12 @@ def launch(campaign: Campaign, settings: Settings, *, workers: int | None) -> in
         assert pending.definition is not None  # every step before it is decided
         print(f"{_numbered(pending, of=len(now.steps))}: {pending.definition.question}", flush=True)
         code = launch_study(pending.definition, settings, workers=workers, ray=None)
-        after = store.run(lambda connection: progress.read(connection, campaign)).steps[pending.step.number - 1]
-        if code or not (after.decision or after.stopped):
-            print(f"step {pending.step.name} is to be done first; then the same command goes on")
+        if code:
             return code
+        after = store.run(lambda connection: progress.read(connection, campaign)).steps[pending.step.number - 1]
+        if not (after.decision or after.stopped):
+            print(f"step {pending.step.name} is to be done first; then the same command goes on")
+            return 0
 
 
 def _decided(each: StepProgress, *, of: int) -> str:
