@@ -4,7 +4,7 @@ Each is a whole study of the service: registered in an embedded store, searched,
 judged on the test split by two `search worker` processes, on faces of its own. All train the same small network;
 what they ask differs.
 
-better: Adam's epsilon of 1e-8 against 0.05. So large an epsilon outweighs the square root of the second moment:
+better: Adam's epsilon of 1e-8 against 0.1. So large an epsilon outweighs the square root of the second moment:
     the steps are those of plain momentum, many times shorter, and a short run does not get as far.
 same: a batch size of 64 against 65. Batches differ from the first step on, so that runs are independent of each
     other, and nothing else does.
@@ -43,7 +43,7 @@ STUDIES = 20
 GOAL = 0.95
 WORKERS = 2
 LOOK_SECONDS = 2.0
-EPSILON = 0.05
+EPSILON = 0.1
 
 STUDY = """
 name: {kind}-{seed}
