@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from search.analysis.findings import HealthWarning
+from search.analysis.noise import run_noise
 from search.analysis.pruning import Audit, Correlation, Killed, Replay, pruner_words
 from search.analysis.replay import Pruner, stops
 from search.analysis.results import Results
-from search.analysis.search_health import run_noise
-from search.analysis.wording import sentence
 from search.store.studies import TrialRecord
 from search.study.definition import Hyperband, Median, NoPruner
 
@@ -36,29 +34,12 @@ def audit(results: Results) -> Audit:
     )
 
 
-def own_replay(results: Results) -> Replay | None:
-    """What the study's own pruner does to its winners; None where it has none, or no full curve is known."""
+def would_have_killed(results: Results) -> tuple[Killed, ...]:
+    """The winners that the study's own pruner would have stopped, had the trials come one after another."""
     full, pruner = _full(results), results.definition.pruner
     if isinstance(pruner, NoPruner) or not full:
-        return None
-    return _replay(results, [*full, *_cut(results)], _winners(results, full), pruner)
-
-
-def killed_winners(results: Results) -> Iterator[HealthWarning]:
-    """The study's own pruner would have stopped its winners, had they come once more."""
-    replay = own_replay(results)
-    if replay is None or replay.is_safe:
-        return
-    first = replay.killed[0]
-    run = f"a fresh run, trial {first.ticket}," if first.stage == "confirm" else f"trial {first.ticket}"
-    yield HealthWarning(
-        kind="pruner",
-        message=sentence(f"{pruner_words(replay.pruner)}: this pruner stops runs that would have won"),
-        evidence=sentence(
-            f"replayed over the learning curves, it stops {len(replay.killed)} of {replay.winners} runs of the "
-            f"search's winners, such as {run} after epoch {first.epoch}; see `search audit {results.row.name}`"
-        ),
-    )
+        return ()
+    return _replay(results, [*full, *_cut(results)], _winners(results, full), pruner).killed
 
 
 def _full(results: Results) -> list[TrialRecord]:
