@@ -30,6 +30,7 @@ def read_study(sources: Sequence[Path], mapping: Mapping, name: str) -> Imported
         space=mapping.space(),
         sampler="imported",
         budget={"trials": len(history.trials)},
+        confirm={"seeds": 0},
     )
     origin = Origin(
         source=", ".join(source.name for source in sources),

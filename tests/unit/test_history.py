@@ -103,6 +103,7 @@ def test_a_table_becomes_finished_trials(read: Read) -> None:
     assert len(study.origin.sha256) == 64
     definition = study.definition
     assert (definition.name, definition.sampler, definition.budget.trials) == ("by_hand", "imported", 4)
+    assert definition.confirm.seeds == 0  # nobody can run them again here
     assert definition.space["model"] == Choices(role="scientific", choices=("Baseline", "CLSFER"))
     assert definition.from_json(definition.canonical_json()) == definition
 
