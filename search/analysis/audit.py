@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 
-from search.analysis.noise import run_noise
+from search.analysis.findings import HealthWarning
 from search.analysis.pruning import Audit, Correlation, Killed, Replay, pruner_words
 from search.analysis.replay import Pruner, stops
 from search.analysis.results import Results
+from search.analysis.search_health import run_noise
+from search.analysis.wording import sentence
 from search.store.studies import TrialRecord
 from search.study.definition import Hyperband, Median, NoPruner
 
 FEW = 10  # full curves, below which nothing is recommended
 AGREES = 0.9  # rank correlation from which the order of trials counts as that of the end
+_MOST_REPLAYED = 300  # tickets of which pruning is replayed within a second; `audit` takes any number
 _WORTH = 0.05  # share of epochs that a pruner must save to be worth it
 
 
@@ -34,12 +37,31 @@ def audit(results: Results) -> Audit:
     )
 
 
-def would_have_killed(results: Results) -> tuple[Killed, ...]:
-    """The winners that the study's own pruner would have stopped, had the trials come one after another."""
+def own_replay(results: Results) -> Replay | None:
+    """What the study's own pruner does to its winners; None where it has none, or no full curve is known."""
     full, pruner = _full(results), results.definition.pruner
     if isinstance(pruner, NoPruner) or not full:
-        return ()
-    return _replay(results, [*full, *_cut(results)], _winners(results, full), pruner).killed
+        return None
+    return _replay(results, [*full, *_cut(results)], _winners(results, full), pruner)
+
+
+def killed_winners(results: Results) -> Iterator[HealthWarning]:
+    """The study's own pruner would have stopped its winners, had they come once more."""
+    if len(results.records) > _MOST_REPLAYED:
+        return
+    replay = own_replay(results)
+    if replay is None or replay.is_safe:
+        return
+    first = replay.killed[0]
+    run = f"a fresh run, trial {first.ticket}," if first.stage == "confirm" else f"trial {first.ticket}"
+    yield HealthWarning(
+        kind="pruner",
+        message=sentence(f"{pruner_words(replay.pruner)}: this pruner stops runs that would have won"),
+        evidence=sentence(
+            f"replayed over the learning curves, it stops {len(replay.killed)} of {replay.winners} runs of the "
+            f"search's winners, such as {run} after epoch {first.epoch}; see `search audit {results.row.name}`"
+        ),
+    )
 
 
 def _full(results: Results) -> list[TrialRecord]:
@@ -91,7 +113,8 @@ def _replay(
 ) -> Replay:
     stopped = stops(results.definition, records, pruner)
     full = [record for record in records if record.state == "complete"]
-    spared = sum(len(record.curve) - stopped[record.ticket] for record in full if record.ticket in stopped)
+    ends = [(record.curve, stopped.get(record.ticket)) for record in full]
+    spared = sum(epoch > end for curve, end in ends if end is not None for epoch in curve)
     return Replay(
         pruner=pruner.model_dump(),
         own=pruner == results.definition.pruner,

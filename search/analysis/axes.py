@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from search.study.space import Choices, Parameter
 from search.study.yaml_source import Scalar
+from search.tasks import Direction
 
 # Words, with the unit where there is one, for names that don't speak for themselves.
 _WORDS = {
@@ -22,6 +23,12 @@ _WORDS = {
     "depth": "depth (blocks)",
     "attn_drop": "attention dropout",
     "macro_f1": "macro F1",
+    "ccc_valence": "valence CCC",
+    "ccc_arousal": "arousal CCC",
+    "ccc_mean": "mean CCC",
+    "au_total": "action-unit score",
+    "expr_total": "expression score",
+    "mse": "mean squared error",
 }
 _SHARES = {"accuracy", "balanced_accuracy", "macro_f1"}  # metrics in [0, 1], shown in per cent
 
@@ -78,14 +85,37 @@ def is_numeric(parameter: Parameter) -> bool:
     return not isinstance(parameter, Choices) or all(type(choice) in (int, float) for choice in parameter.choices)
 
 
+def objective_axis(label: str, values: Sequence[float | None], full: float, direction: Direction) -> Axis:
+    """The axis of an objective that some trials, those of None, have no value of: `position` takes None, too.
+
+    Those lie on a mark of their own beyond all others, where it is worst. full: its upper end without any value.
+    """
+    known = [value for value in values if value is not None]
+    low, high = (min(known), max(known)) if known else (0.0, full)
+    margin = (high - low) * 0.02 or 0.5 * full / 100
+    low, high = low - margin, high + margin
+    if None not in values:
+        return Axis(label, low, high, {})
+    ticks = even_ticks(low, high)
+    beyond = 0.1 * (high - low)
+    none = low - beyond if direction == "maximize" else high + beyond
+    return Axis(
+        label,
+        min(low, none),
+        max(high, none),
+        {none: "none"} | ticks,
+        lambda value: none if value is None else _itself(value),
+    )
+
+
 def words(name: str) -> str:
     """A knob's, argument's or metric's name as people say it."""
     return _WORDS.get(name, name.replace("_", " "))
 
 
-def metric_label(name: str) -> str:
-    """A metric in words, with its unit."""
-    return f"{words(name)} on validation{' (%)' if name in _SHARES else ''}"
+def metric_label(name: str, on: str | None = "validation") -> str:
+    """A metric in words, with its unit. on: the split that it is measured on, where there is one to name."""
+    return f"{words(name)}{f' on {on}' if on else ''}{' (%)' if name in _SHARES else ''}"
 
 
 def metric_scale(name: str) -> float:

@@ -11,6 +11,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from sqlalchemy import make_url
 
 from search.analysis.gate import Gate, is_loopback
+from search.analysis.report_server import Reports
 from search.errors import DashboardError, StoreError
 from search.store import schema
 from search.store.connection import Store
@@ -31,6 +32,7 @@ class _Handler(WSGIRequestHandler):
 
 def serve(
     store_url: str,
+    results: str,
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
@@ -38,15 +40,16 @@ def serve(
     names: Collection[str] = (),
     on_listening: Callable[[str], None] = _say,
 ) -> None:
-    """Serves the dashboard until Ctrl-C. Who is let in can change and delete studies.
+    """Serves the dashboard, and the reports of studies, until Ctrl-C. Who is let in can change and delete studies.
 
+    results: the folder or URL that workers publish to.
     host: the address to listen on; the default can be reached from this machine only.
     port: 0 takes any free one.
     password: of the user `search`; None lets everybody in who reaches the port, so `host` must be this machine.
     names: host names under which browsers may ask for it, beside `host`, `localhost` and addresses in numbers.
     on_listening: called with a sentence that holds the page's address.
 
-    Raises DashboardError where it can't, or must not, listen there.
+    Raises DashboardError where it can't, or must not, listen there; PlaceError where `results` can't be used.
     """
     if password is None and not is_loopback(host):
         raise DashboardError(
@@ -56,9 +59,8 @@ def serve(
     from optuna_dashboard import wsgi  # takes seconds to import
 
     store = Store(store_url, tests_connections=True)
-    gate = Gate(
-        wsgi(store.storage), password=password, names=[host, *names], check=partial(_check_store, store_url)
-    )
+    pages = Reports(wsgi(store.storage), results)
+    gate = Gate(pages, password=password, names=[host, *names], check=partial(_check_store, store_url))
     try:
         server = make_server(host, port, gate, server_class=_Server, handler_class=_Handler)
     except (OSError, OverflowError) as error:

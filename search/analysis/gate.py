@@ -22,9 +22,14 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
-# What trials left behind may be any file: it may be looked at and does nothing.
-_ARTIFACT_HEADERS = {
-    "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'"
+_POLICIES = {
+    # What trials left behind may be any file: it may be looked at and does nothing.
+    "/artifacts/": "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'",
+    # A report draws its figures with scripts of its own. Whoever writes to where reports are kept gets no further:
+    # the page is of no site, so it neither sees the login nor reaches anything. Its own policy is stricter still.
+    "/reports/": "sandbox allow-scripts allow-downloads; default-src 'none'; "
+    "script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'",
 }
 
 
@@ -49,7 +54,7 @@ class Gate:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path = "/" + environ.get("PATH_INFO", "").lstrip("/")
-        start = _with_headers(start_response, is_artifact=path.startswith("/artifacts/"))
+        start = _with_headers(start_response, path)
         if not self._is_served(environ.get("HTTP_HOST", "")):
             text = "This name is not served here: add it to SEARCH_DASHBOARD_NAMES."
             return _answer(start, HTTPStatus.MISDIRECTED_REQUEST, text)
@@ -107,8 +112,11 @@ def _is_foreign_write(environ: "WSGIEnvironment") -> bool:
     return str(origin).partition("://")[2].lower() != host.lower()
 
 
-def _with_headers(start_response: "StartResponse", *, is_artifact: bool) -> "StartResponse":
-    ours = _HEADERS | (_ARTIFACT_HEADERS if is_artifact else {})
+def _with_headers(start_response: "StartResponse", path: str) -> "StartResponse":
+    ours = dict(_HEADERS)
+    for prefix, policy in _POLICIES.items():
+        if path.startswith(prefix):
+            ours["Content-Security-Policy"] = policy
     dropped = {name.lower() for name in ours} | {"access-control-allow-origin"}
 
     def start(status: str, headers: list[tuple[str, str]], *error: object) -> Callable[[bytes], object]:

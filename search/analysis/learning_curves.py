@@ -14,11 +14,16 @@ from search.study import StudyDefinition
 MOST_CURVES = 100  # more can't be told apart, and the dashboard's copy would be large
 
 
-def learning_curves(study: StudyDefinition, records: Sequence[TrialRecord]) -> go.Figure:
+def learning_curves(
+    study: StudyDefinition, records: Sequence[TrialRecord], *, on: str | None = "validation"
+) -> go.Figure | None:
     """The best and the median complete trial, the others thin, with a mark where each of them ended.
 
-    Of more than `MOST_CURVES` trials so many are drawn, evenly from the best to the worst.
+    Of more than `MOST_CURVES` trials so many are drawn, evenly from the best to the worst. None where no trial has
+    a second epoch and none will: in an imported study.
     """
+    if study.sampler == "imported" and all(len(record.curve) < 2 for record in records):
+        return None
     trials = [record for record, _ in ranked(study, records)]
     complete = [record for record in trials if record.state == "complete"]
     notable = {"best": complete[0]} if complete else {}
@@ -34,7 +39,7 @@ def learning_curves(study: StudyDefinition, records: Sequence[TrialRecord]) -> g
         figure.add_trace(_notable_curve(study, name, notable[name]))
     longest = max((max(record.curve) for record in trials), default=1)
     figure.update_xaxes(title_text="epoch", rangemode="tozero", dtick=1 if longest <= 15 else None)
-    figure.update_yaxes(title_text=look.escaped(metric_label(study.objective)))
+    figure.update_yaxes(title_text=look.escaped(metric_label(study.objective, on)))
     some = f"; {MOST_CURVES} curves drawn" if len(trials) > MOST_CURVES else ""
     look.dress(figure, study.question, f"{study.name} · {counted(records)}{some}", above=48)
     return figure

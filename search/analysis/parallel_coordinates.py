@@ -8,43 +8,50 @@ import numpy as np
 import plotly.graph_objects as go
 
 from search.analysis import look
-from search.analysis.axes import Axis, even_ticks, metric_label, metric_scale, parameter_axis
-from search.analysis.trials import STATES, best_so_far, counted
+from search.analysis.axes import Axis, metric_label, metric_scale, objective_axis, parameter_axis
+from search.analysis.trials import STATES, best_so_far, counted, started
 from search.store.studies import TrialRecord
 from search.study import StudyDefinition
 
 _CHARACTERS = 110  # of labels side by side
+_MANY, _ASKEW = 8, 22  # columns, of which the labels are set askew, with so many characters in a line
 _AXIS_PIXELS = 430  # length of an axis, about
 
 Column = tuple[Axis, Sequence[float]]  # an axis, and every trial's position on it
 
 
-def parallel_coordinates(study: StudyDefinition, records: Sequence[TrialRecord]) -> go.Figure:
+def parallel_coordinates(
+    study: StudyDefinition, records: Sequence[TrialRecord], *, on: str | None = "validation"
+) -> go.Figure:
     """All trials that were started, whatever their state, with axes that can be brushed.
+
+    on: the split that the objective was measured on.
 
     Complete trials are coloured by the objective; the others are grey, and beneath them.
     """
-    started = [record for record in records if record.attempt and record.parameters]
-    best = [best_so_far(study, record) for record in started]
-    complete = [value if record.state == "complete" else None for record, value in zip(started, best, strict=True)]
-    columns = [*_state(started), *_parameters(study, started), _objective(study, best)]
+    tried = started(records)
+    best = [best_so_far(study, record) for record in tried]
+    complete = [value if record.state == "complete" else None for record, value in zip(tried, best, strict=True)]
+    columns = [*_state(tried), *_parameters(study, tried), _objective(study, best, on)]
+    many = len(columns) > _MANY
+    width = _ASKEW if many else _CHARACTERS // len(columns)
     figure = go.Figure()
-    if started:
+    if tried:
         figure.add_trace(
             go.Parcoords(
-                dimensions=[_dimension(*column, _CHARACTERS // len(columns)) for column in columns],
-                line=_line(study, complete),
+                dimensions=[_dimension(*column, width) for column in columns],
+                line=_line(study, complete, metric_label(study.objective, on)),
                 unselected={"line": {"color": look.GREY, "opacity": 0.15}},
-                labelfont={"size": 13},
+                labelfont={"size": 11 if many else 13},
                 tickfont={"size": 12},
                 rangefont={"size": 1, "color": "rgba(0,0,0,0)"},  # the ends would be written over the labels
-                labelangle=-20 if len(columns) > 8 else 0,
+                labelangle=-35 if many else 0,
             )
         )
     longest = max(map(len, columns[0][0].ticks.values()), default=0)
-    figure.update_layout(margin={"l": max(80, 20 + 7 * longest), "b": 30})
+    figure.update_layout(margin={"l": max(80, 20 + 7 * longest), "r": 90, "b": 30})
     grey = "; grey lines are not complete" if None in complete else ""
-    look.dress(figure, study.question, f"{study.name} · {counted(records)}{grey}", above=68)
+    look.dress(figure, study.question, f"{study.name} · {counted(records)}{grey}", above=100 if many else 68)
     return figure
 
 
@@ -63,33 +70,25 @@ def thickened(figure: go.Figure) -> go.Figure:
     return thick
 
 
-def _state(started: Sequence[TrialRecord]) -> list[Column]:
+def _state(tried: Sequence[TrialRecord]) -> list[Column]:
     """An axis to pick states by, where there is more than one; complete ones on top."""
-    states = [state for state in STATES[::-1] if any(record.state == state for record in started)]
+    states = [state for state in STATES[::-1] if any(record.state == state for record in tried)]
     if len(states) < 2:
         return []
     axis = Axis("state", 0, len(states) - 1, dict(enumerate(states)))
-    return [(axis, [states.index(record.state) for record in started])]
+    return [(axis, [states.index(record.state) for record in tried])]
 
 
-def _parameters(study: StudyDefinition, started: Sequence[TrialRecord]) -> list[Column]:
+def _parameters(study: StudyDefinition, tried: Sequence[TrialRecord]) -> list[Column]:
     axes = {name: parameter_axis(name, parameter) for name, parameter in study.space.items()}
-    return [(axis, [axis.position(record.parameters[name]) for record in started]) for name, axis in axes.items()]
+    return [(axis, [axis.position(record.parameters[name]) for record in tried]) for name, axis in axes.items()]
 
 
-def _objective(study: StudyDefinition, best: Sequence[float | None]) -> Column:
-    """The last axis. Trials without a value end below the others, on a mark of their own."""
-    values = [value for value in best if value is not None]
-    low, high = (min(values), max(values)) if values else (0.0, metric_scale(study.objective))
-    margin = (high - low) * 0.02 or 0.5
-    low, high = low - margin, high + margin
-    ticks: dict[float, str] = {}
-    if None in best:
-        ticks = even_ticks(low, high)
-        low -= 0.1 * (high - low)
-        ticks = {low: "none"} | ticks
-    axis = Axis(metric_label(study.objective), low, high, ticks)
-    return axis, [low if value is None else value for value in best]
+def _objective(study: StudyDefinition, best: Sequence[float | None], on: str | None) -> Column:
+    """The last axis. Trials without a value end beyond the worst, on a mark of their own."""
+    full = metric_scale(study.objective)
+    axis = objective_axis(metric_label(study.objective, on), best, full, study.direction)
+    return axis, [axis.position(value) for value in best]
 
 
 def _dimension(axis: Axis, positions: Sequence[float], width: int) -> dict[str, Any]:
@@ -105,7 +104,7 @@ def _dimension(axis: Axis, positions: Sequence[float], width: int) -> dict[str, 
     }
 
 
-def _line(study: StudyDefinition, values: Sequence[float | None]) -> dict[str, Any]:
+def _line(study: StudyDefinition, values: Sequence[float | None], label: str) -> dict[str, Any]:
     """The lines' colours; None is grey.
 
     plotly looks colours up in a table of 256 and draws later ones above earlier ones. Grey has the first entry to
@@ -124,5 +123,5 @@ def _line(study: StudyDefinition, values: Sequence[float | None]) -> dict[str, A
         "cmin": grey,
         "cmax": high,
         "colorscale": [[0, look.GREY], [shares[0], look.GREY], *zip(shares, scale, strict=True)],
-        "colorbar": look.colour_bar(metric_label(study.objective)),
+        "colorbar": look.colour_bar(label),
     }

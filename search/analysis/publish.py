@@ -1,117 +1,75 @@
-"""Publishing a study: its figures and a note, to optuna-dashboard and to files."""
+"""Publishing a study: its figures, its report and a note, to files and to optuna-dashboard."""
 
-import logging
-import tempfile
-from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
-import kaleido
-import plotly.graph_objects as go
-from kaleido.errors import ChromeNotFoundError
 from optuna import Study
 from sqlalchemy import Connection
 
-from search.analysis import look
-from search.analysis.figures import draw
+from search.analysis import results
+from search.analysis.figures import DASHBOARD
 from search.analysis.note import is_ours, study_note
-from search.analysis.parallel_coordinates import thickened
-from search.places import Remote, open_place
+from search.analysis.pages import write_pages
+from search.analysis.paper import write_paper
+from search.analysis.pictures import write_pictures
+from search.analysis.report import Report, work_out, write_report
+from search.places import Remote, open_place, written_into
 from search.store import publication, studies
 from search.store.connection import Store
 from search.store.studies import StudyRow
 
-IMAGE_SECONDS = 60  # how long a browser may take for one picture
 
-Figures = Mapping[str, go.Figure]
+def publish(
+    store: Store, name: str, place: str, *, images: bool = False, paper: bool = False
+) -> tuple[Report, list[str]]:
+    """Works a study out anew, writes its figures and its report to `place`/NAME, and shows them in the dashboard.
 
-log = logging.getLogger(__name__)
+    place: a folder or a URL. images: also each figure as PNG and SVG; paper: also what a paper needs, in
+    `place`/NAME/paper. Both need a Chrome or Chromium for pictures, and go without where there is none.
 
-
-def publish(store: Store, name: str, results: str, *, images: bool) -> list[str]:
-    """Draws a study's figures, shows them in the dashboard, and writes them to `results`/NAME/figures.
-
-    results: a folder or a URL. images: also PNG and SVG, where a Chrome or Chromium is found.
-
-    Returns the files written. Raises StudyNotFound, PlaceError.
+    Returns what was told, and the files written. Raises StudyNotFound, PlaceError.
     """
-    target = open_place(results) / name / "figures"
+    target = open_place(place) / name
 
-    def work(connection: Connection) -> tuple[Figures, list[str]]:
+    def work(connection: Connection) -> tuple[Report, list[str]]:
         row = studies.find(connection, name)
         with publication.publishing_alone(connection, row.study_id):
             return _publish_pages(connection, row, target)
 
-    figures, pages = store.run_statement(work)
-    return pages + (_moved_into(target, _write_images, figures) if images else [])
+    report, files = store.run_statement(work)
+    if images:
+        files += written_into(target / "figures", partial(write_pictures, report.figures))
+    if paper:
+        files += written_into(target / "paper", partial(write_paper, report))
+    return report, files
 
 
-def publish_if_due(store: Store, row: StudyRow, results: str, *, every_seconds: float) -> list[str]:
-    """As `publish`: with images, once, when the study is done, and else unless it was published so recently.
+def publish_if_due(store: Store, row: StudyRow, place: str, *, every_seconds: float) -> list[str]:
+    """As `publish`: once after each stage, then with images, and else unless it was published so recently.
 
     Returns the files written, none where it was not due.
     """
-    now = store.run_statement(lambda connection: studies.find_by_id(connection, row.study_id))
-    if now.is_done and store.run_statement(lambda c: publication.take_last_turn(c, row.study_id)):
-        return publish(store, row.name, results, images=True)
+    if store.run_statement(lambda c: publication.take_stage_turn(c, row.study_id)):
+        return publish(store, row.name, place, images=True)[1]
     if store.run_statement(lambda c: publication.take_turn(c, row.study_id, seconds=every_seconds)):
-        return publish(store, row.name, results, images=False)
+        return publish(store, row.name, place)[1]
     return []
 
 
-def _publish_pages(connection: Connection, row: StudyRow, folder: Path | Remote) -> tuple[Figures, list[str]]:
-    records = studies.records(connection, row)
-    figures = draw(row.definition, records)
+def _publish_pages(connection: Connection, row: StudyRow, target: Path | Remote) -> tuple[Report, list[str]]:
+    report = work_out(results.read(connection, row))
+    files = written_into(target / "figures", partial(write_pages, report.figures))
+    files += written_into(target, partial(write_report, report))
 
     def change(study: Study) -> None:
         # It imports scikit-learn for a second: not before the first trial has finished.
         from optuna_dashboard import get_note, save_note, save_plotly_graph_object
 
-        for name, figure in figures.items():
-            save_plotly_graph_object(study, figure, graph_object_id=name)
+        for name in DASHBOARD:
+            if name in report.figures:
+                save_plotly_graph_object(study, report.figures[name], graph_object_id=name)
         if is_ours(get_note(study)):
-            save_note(study, study_note(row.definition, records))
+            save_note(study, study_note(report.results, report.conclusion))
 
     publication.change_dashboard(connection, row.study_id, change)
-    return figures, _moved_into(folder, _write_pages, figures)
-
-
-def _moved_into(folder: Path | Remote, write: Callable[[Figures, Path], None], figures: Figures) -> list[str]:
-    """Has the files written aside and moves or uploads them, so that nobody reads half of one."""
-    if isinstance(folder, Path):
-        folder.mkdir(parents=True, exist_ok=True)
-    beside = folder if isinstance(folder, Path) else None  # where a file can be moved from in one step
-    with tempfile.TemporaryDirectory(dir=beside, prefix=".") as aside:
-        write(figures, Path(aside))
-        files = sorted(Path(aside).iterdir())
-        for file in files:
-            if isinstance(folder, Path):
-                file.replace(folder / file.name)
-            else:
-                folder.put(file, file.name)
-    return [str(folder / file.name) for file in files]
-
-
-def _write_pages(figures: Figures, folder: Path) -> None:
-    """Pages that need no network, with parallel-coordinate lines a whole pixel wide."""
-    for name, figure in figures.items():
-        path = folder / f"{name}.html"
-        figure.write_html(path, include_plotlyjs=True, config={"displaylogo": False, "plotGlPixelRatio": 1})
-
-
-def _write_images(figures: Figures, folder: Path) -> None:
-    size = {"width": look.WIDTH, "height": look.HEIGHT}
-    pictures = [
-        {
-            "fig": thickened(figure) if name == "parallel-coordinates" else figure,
-            "path": folder / f"{name}.{form}",
-            "opts": {"format": form, "scale": scale, **size},
-        }
-        for name, figure in figures.items()
-        for form, scale in (("png", 2), ("svg", 1))
-    ]
-    try:
-        kaleido.write_fig_from_object_sync(
-            pictures, cancel_on_error=True, kopts={"mathjax": False, "timeout": IMAGE_SECONDS}
-        )
-    except ChromeNotFoundError:
-        log.info("no Chrome or Chromium was found: figures are written as HTML only")
+    return report, files

@@ -7,7 +7,8 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from search.predictions import Predictions
-from search.store import readings, studies
+from search.store import attempts, readings, studies
+from search.store.attempts import Attempt
 from search.store.readings import Reading
 from search.store.studies import StudyRow, TrialRecord
 from search.study import StudyDefinition
@@ -20,16 +21,26 @@ class Results:
     records: every ticket, of all stages, in order.
     predictions: on the split that judges, by the number of the confirming ticket whose model made them.
     readings: each time that a model was shown the split that judges.
+    attempts: which worker was at which ticket when; none at those of an imported study.
     """
 
     row: StudyRow
     records: Sequence[TrialRecord]
     predictions: Mapping[int, Predictions]
     readings: Sequence[Reading]
+    attempts: Sequence[Attempt] = ()
 
     @property
     def definition(self) -> StudyDefinition:
         return self.row.definition
+
+    @property
+    def searched_on(self) -> str | None:
+        """The split that the search's values were measured on; None where that is not known."""
+        origin = self.row.context.origin
+        if origin is None:
+            return "validation"
+        return None if origin.judged_on == "unknown" else origin.judged_on
 
     @cached_property
     def searched(self) -> list[TrialRecord]:
@@ -49,4 +60,5 @@ def read(connection: Connection, row: StudyRow) -> Results:
         records=studies.records(connection, row),
         predictions=readings.predictions(connection, row.study_id),
         readings=readings.readings(connection, row.study_id),
+        attempts=attempts.attempts(connection, row.study_id),
     )

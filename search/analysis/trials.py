@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 from search.analysis.axes import metric_scale, shown, words
 from search.store.studies import TrialRecord
+from search.store.trials import Parameters
 from search.study import StudyDefinition
 
 STATES = ("complete", "pruned", "running", "waiting", "failed")
+ENDED = ("complete", "pruned", "failed")
 
 
 def best_so_far(study: StudyDefinition, record: TrialRecord) -> float | None:
@@ -24,6 +26,11 @@ def ranked(study: StudyDefinition, records: Sequence[TrialRecord]) -> list[tuple
     return sorted(valued, key=lambda pair: pair[1], reverse=study.direction == "maximize")
 
 
+def started(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials whose parameters were tried, or are being tried."""
+    return [record for record in records if (record.attempt or record.curve) and record.parameters]
+
+
 def counted(records: Sequence[TrialRecord]) -> str:
     """How many trials there are in each state, such as `16 trials: 9 complete, 7 pruned`."""
     if not records:
@@ -31,6 +38,11 @@ def counted(records: Sequence[TrialRecord]) -> str:
     counts = Counter(record.state for record in records)
     parts = [f"{counts[state]:,} {state}" for state in STATES if counts[state]]
     return f"{len(records):,} trial{'s' if len(records) > 1 else ''}: {', '.join(parts)}"
+
+
+def valued(values: Parameters) -> str:
+    """Values by themselves, such as `8 · cls`."""
+    return " · ".join(map(shown, values.values()))
 
 
 def named(record: TrialRecord) -> str:

@@ -19,12 +19,10 @@ _TAKE_TURN = text(
     """
 )
 
-_TAKE_LAST_TURN = text(
+_TAKE_STAGE_TURN = text(
     """
-    UPDATE search_studies s SET pictures_at = now()
-    WHERE study_id = :study_id
-      AND (pictures_at IS NULL OR pictures_at <=
-           (SELECT max(finished_at) FROM search_tickets WHERE study_id = s.study_id))
+    UPDATE search_studies SET pictures_at = now()
+    WHERE study_id = :study_id AND stage <> 'search' AND (pictures_at IS NULL OR pictures_at <= stage_at)
     """
 )
 
@@ -47,9 +45,9 @@ def take_turn(connection: Connection, study_id: int, *, seconds: float) -> bool:
     return connection.execute(_TAKE_TURN, {"study_id": study_id, "seconds": seconds}).rowcount == 1
 
 
-def take_last_turn(connection: Connection, study_id: int) -> bool:
-    """Whether the caller is to draw the pictures of a study that is done: of all who ask, one is told yes."""
-    return connection.execute(_TAKE_LAST_TURN, {"study_id": study_id}).rowcount == 1
+def take_stage_turn(connection: Connection, study_id: int) -> bool:
+    """Whether the caller is to publish a stage that has just ended: of all who ask, one is told yes."""
+    return connection.execute(_TAKE_STAGE_TURN, {"study_id": study_id}).rowcount == 1
 
 
 @contextmanager

@@ -183,9 +183,7 @@ class TrialRecord:
     @property
     def is_infeasible(self) -> bool:
         """Whether this configuration can't be trained: it failed, or its loss stopped being finite."""
-        return self.state == "failed" or (
-            self.state == "pruned" and not (self.reason or "").startswith(tickets.PRUNED)
-        )
+        return tickets.is_infeasible(self.state, self.reason)
 
 
 NO_CONTEXT = Context()

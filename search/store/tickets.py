@@ -203,6 +203,11 @@ _REAP = text(
 )
 
 
+def is_infeasible(state: str | None, reason: str | None) -> bool:
+    """Whether a trial that ended so has a configuration that can't be trained: it failed or diverged."""
+    return state == "failed" or (state == "pruned" and not (reason or "").startswith(PRUNED))
+
+
 @dataclass(frozen=True)
 class Work:
     """A ticket to be filed. parameters: None where the sampler is to draw them."""

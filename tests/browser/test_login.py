@@ -72,7 +72,7 @@ def dashboard(store: Store, settings: Settings) -> str:
     """The address of a dashboard with a login, served until the tests end."""
     told: list[str] = []
     arguments = {"port": 0, "password": PASSWORD, "on_listening": told.append}
-    Thread(target=serve, args=(store_url(settings),), kwargs=arguments, daemon=True).start()
+    Thread(target=serve, args=(store_url(settings), settings.results), kwargs=arguments, daemon=True).start()
     while not told:
         time.sleep(0.05)
     (address,) = re.findall(r"http://127\.0\.0\.1:\d+", told[0])

@@ -22,10 +22,12 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 
 from search.analysis.dashboard import serve
 from search.analysis.gate import Gate
+from search.analysis.report_server import Reports
 from search.cli import main
 from search.errors import DashboardError
 from search.store import schema
 from search.store.connection import Store
+from tests.s3 import S3
 
 PASSWORD = "canary-@:/{%}-käse"
 LOGIN = {"Authorization": "Basic " + base64.b64encode(f"search:{PASSWORD}".encode()).decode()}
@@ -78,6 +80,7 @@ def test_the_login_guards_everything_but_the_health(server: str, store: Store, t
             "/static/bundle.js",
             "/csv/1",
             "/artifacts/1/2",
+            "/reports/guarded",
             "/favicon.ico",
         ):
             assert ask(port, path)[0] == 401, path
@@ -92,6 +95,35 @@ def test_the_login_guards_everything_but_the_health(server: str, store: Store, t
     told = (tmp_path / "output").read_text() + arguments
     assert "canary" not in told
     assert wrong not in told
+
+
+def test_a_report_is_served_behind_the_login(server: str, tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "depth_lr@2"
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text("<p>Depth helps.")
+    with dashboard(server, tmp_path) as (_, port):
+        assert ask(port, "/reports/depth_lr@2")[0] == 401
+        status, headers, body = ask(port, "/reports/depth_lr@2", **LOGIN)
+        assert (status, body) == (200, b"<p>Depth helps.")
+        assert headers["Content-Security-Policy"].startswith("sandbox allow-scripts")
+        assert ask(port, "/reports/depth_lr@3", **LOGIN)[0] == 404
+        assert ask(port, "/reports/../reports/depth_lr@2", **LOGIN)[0] == 404
+
+
+def test_a_report_comes_from_a_bucket_too(store: Store, s3: S3, tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("<p>Depth helps.")
+    s3.filesystem().put_file(str(tmp_path / "report.html"), f"{s3.url}/results/depth_lr/report.html")
+    gate = Gate(Reports(wsgi(store.storage), f"{s3.url}/results"), password=None, names=(), check=lambda: None)
+    with make_server("127.0.0.1", 0, gate) as httpd:
+        Thread(target=httpd.serve_forever, daemon=True).start()
+        assert ask(httpd.server_port, "/reports/depth_lr")[::2] == (200, b"<p>Depth helps.")
+        assert ask(httpd.server_port, "/reports/nobody")[0] == 404
+        s3.stop()
+        try:
+            assert ask(httpd.server_port, "/reports/depth_lr")[0] == 502
+        finally:
+            s3.start()
+        httpd.shutdown()
 
 
 def test_a_page_of_another_site_neither_reads_nor_writes(server: str, store: Store, tmp_path: Path) -> None:
@@ -109,7 +141,7 @@ def test_all_of_the_network_may_come_in_only_with_a_password(
     server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(DashboardError, match=r"let in everybody who reaches 0\.0\.0\.0"):
-        serve(server, host="0.0.0.0", port=0)
+        serve(server, str(tmp_path), host="0.0.0.0", port=0)
     with dashboard(server, tmp_path, "--host", "0.0.0.0") as (_, port):
         assert ask(port, "/api/studies")[0] == 401
     monkeypatch.setenv("SEARCH_STORE", server)

@@ -20,16 +20,18 @@ import pytest
 from optuna_dashboard import save_note, wsgi
 
 from search.analysis.dashboard import serve
+from search.analysis.figures import DASHBOARD
 from search.analysis.publish import publish, publish_if_due
+from search.analysis.report import Report
+from search.analysis.selection import selected
 from search.errors import SearchError, StudyNotFound
 from search.settings import Settings
-from search.store import publication, studies, tickets
+from search.store import publication, stages, studies, tickets
 from search.store.connection import Store, open_store, store_url
 from search.store.studies import StudyRow, distributions
 from search.study import StudyDefinition
 from search.worker.publisher import Publisher
 
-FIGURES = ["contour", "learning-curves", "parallel-coordinates"]
 QUESTION = "<script>alert(1)</script> How deep?"
 
 
@@ -48,6 +50,7 @@ def study(store: Store) -> StudyRow:
             },
             "sampler": "grid",
             "budget": {"trials": 8},
+            "confirm": {"seeds": 1},
         }
     )
     study_id = store.run(
@@ -73,6 +76,23 @@ def train(store: Store, study: StudyRow, *curve: float, state: tickets.Ending = 
     store.run(lambda c: tickets.finish(c, lease, state, value=max(curve, default=None)))
 
 
+def advance(store: Store, study: StudyRow) -> str | None:
+    """Begins the study's next stage, as a worker does."""
+    return store.run(
+        partial(
+            stages.advance,
+            study_id=study.study_id,
+            release=(0, 1, 0),
+            select=lambda row, records: selected(row.definition, records),
+        )
+    )
+
+
+def drawn(folder: Path) -> list[Path]:
+    """The files that stand in a folder and those within it."""
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def in_dashboard(store: Store, study: StudyRow) -> dict[str, Any]:
     """The study as the dashboard's own server tells it to a browser."""
     environment: dict[str, Any] = {"PATH_INFO": f"/api/studies/{study.study_id}", "QUERY_STRING": "after=0"}
@@ -92,16 +112,21 @@ def note_in_dashboard(store: Store, study: StudyRow) -> str:
     return body
 
 
+def pages_of(told: Report, folder: str) -> list[str]:
+    """The files that publishing writes into the folder of a study, without pictures."""
+    figures = [f"{folder}/figures/{name}.html" for name in sorted(told.figures)]
+    return [*figures, f"{folder}/report.html", f"{folder}/report.md"]
+
+
 def test_figures_reach_the_dashboard_and_files(store: Store, study: StudyRow, tmp_path: Path) -> None:
     train(store, study, 0.3, 0.8)
     train(store, study, 0.2, state="pruned")
     train(store, study, state="failed")
-    files = publish(store, study.name, str(tmp_path), images=False)
-    folder = tmp_path / "depth_lr@2" / "figures"
-    assert files == [f"{folder}/{name}.html" for name in FIGURES]
-    assert sorted(map(str, folder.iterdir())) == files
+    told, files = publish(store, study.name, str(tmp_path))
+    assert files == pages_of(told, f"{tmp_path}/depth_lr@2")
+    assert sorted(map(str, drawn(tmp_path))) == sorted(files)
     shown = figures_in_dashboard(store, study)
-    assert sorted(shown) == FIGURES
+    assert set(shown) == set(told.figures) & set(DASHBOARD)
     assert [dimension.label for dimension in shown["parallel-coordinates"].data[0].dimensions][:2] == [
         "state",
         "depth (blocks)",
@@ -112,11 +137,12 @@ def test_figures_reach_the_dashboard_and_files(store: Store, study: StudyRow, tm
 def test_a_page_needs_no_network_and_has_no_markup_of_the_question(
     store: Store, study: StudyRow, tmp_path: Path
 ) -> None:
-    page = Path(publish(store, study.name, str(tmp_path), images=False)[0]).read_text()
-    assert "plotly.js v" in page
-    assert 'src="http' not in page
-    assert QUESTION not in page
-    assert "<script>alert" not in page
+    _, files = publish(store, study.name, str(tmp_path))
+    for page in (Path(file).read_text() for file in files if file.endswith(".html")):
+        assert "plotly.js v" in page
+        assert 'src="http' not in page
+        assert QUESTION not in page
+        assert "<script>alert" not in page
 
 
 def test_a_figure_that_shrank_leaves_nothing_of_the_longer_one(
@@ -130,32 +156,32 @@ def test_a_figure_that_shrank_leaves_nothing_of_the_longer_one(
 
     store.run_statement(lambda c: publication.change_dashboard(c, study.study_id, change))
     assert len(figures_in_dashboard(store, study)["learning-curves"].data) == 1
-    publish(store, study.name, str(tmp_path), images=False)
+    publish(store, study.name, str(tmp_path))
     assert len(figures_in_dashboard(store, study)["learning-curves"].data) == 0
 
 
 def test_the_note_is_kept_up_to_date_until_somebody_writes_their_own(
     store: Store, study: StudyRow, tmp_path: Path
 ) -> None:
-    publish(store, study.name, str(tmp_path), images=False)
+    publish(store, study.name, str(tmp_path))
     assert "8 trials: 8 waiting" in note_in_dashboard(store, study)
     train(store, study, 0.5)
-    publish(store, study.name, str(tmp_path), images=False)
+    publish(store, study.name, str(tmp_path))
     assert "8 trials: 1 complete, 7 waiting" in note_in_dashboard(store, study)
     save_note(optuna.load_study(study_name=study.name, storage=store.storage), "Mine.")
-    publish(store, study.name, str(tmp_path), images=False)
+    publish(store, study.name, str(tmp_path))
     assert note_in_dashboard(store, study) == "Mine."
 
 
 def test_figures_reach_a_bucket_as_pages_that_a_browser_shows(store: Store, study: StudyRow, s3: Any) -> None:
-    files = publish(store, study.name, f"{s3.url}/results/", images=False)
-    assert files == [f"{s3.url}/results/depth_lr@2/figures/{name}.html" for name in FIGURES]
+    told, files = publish(store, study.name, f"{s3.url}/results/")
+    assert files == pages_of(told, f"{s3.url}/results/depth_lr@2")
     filesystem = s3.filesystem()
     assert [f"s3://{name}" for name in filesystem.find(s3.url)] == files
     assert "8 trials: 8 waiting" in filesystem.cat_file(files[0]).decode()
     assert filesystem.info(files[0])["ContentType"] == "text/html"
     train(store, study, 0.5)
-    publish(store, study.name, f"{s3.url}/results", images=False)
+    publish(store, study.name, f"{s3.url}/results")
     assert "1 complete, 7 waiting" in filesystem.cat_file(files[0]).decode()
 
 
@@ -176,7 +202,7 @@ def test_a_bucket_that_is_gone_is_logged_without_secrets(
 
 def test_an_unknown_study_is_refused(store: Store, tmp_path: Path) -> None:
     with pytest.raises(StudyNotFound, match="no study named 'nobody'"):
-        publish(store, "nobody", str(tmp_path), images=False)
+        publish(store, "nobody", str(tmp_path))
 
 
 def test_of_many_who_would_publish_at_once_one_does(
@@ -186,12 +212,12 @@ def test_of_many_who_would_publish_at_once_one_does(
     try:
         with ThreadPoolExecutor(4) as pool:
             written = pool.map(lambda each: publish_if_due(each, study, str(tmp_path), every_seconds=3600), stores)
-            assert sorted(map(len, written)) == [0, 0, 0, 3]
+            assert sorted(map(len, written)) == [0, 0, 0, len(drawn(tmp_path))]
     finally:
         for each in stores:
             each.close()
     assert publish_if_due(store, study, str(tmp_path), every_seconds=3600) == []
-    assert len(publish_if_due(store, study, str(tmp_path), every_seconds=0)) == 3
+    assert publish_if_due(store, study, str(tmp_path), every_seconds=0)
 
 
 def test_one_publisher_keeps_others_waiting(
@@ -202,20 +228,39 @@ def test_one_publisher_keeps_others_waiting(
             other.storage.engine.connect() as connection,
             publication.publishing_alone(connection, study.study_id),
         ):
-            written = pool.submit(publish, store, study.name, str(tmp_path), images=False)
+            written = pool.submit(publish, store, study.name, str(tmp_path))
             time.sleep(0.5)
             assert not written.done()
             assert not [*tmp_path.glob("depth_lr*")]
-        assert len(written.result(30)) == 3
+        assert written.result(30)[1]
 
 
-def test_the_last_turn_is_given_once_until_another_trial_ends(store: Store, study: StudyRow) -> None:
-    def last_turn() -> bool:
-        return store.run(lambda connection: publication.take_last_turn(connection, study.study_id))
+def test_a_stage_that_ended_is_published_once_whenever_that_was(store: Store, study: StudyRow) -> None:
+    def stage_turn() -> bool:
+        return store.run(lambda connection: publication.take_stage_turn(connection, study.study_id))
 
-    assert [last_turn(), last_turn()] == [True, False]
-    train(store, study, 0.5)
-    assert [last_turn(), last_turn()] == [True, False]
+    assert not stage_turn()  # the search goes on
+    for trials, stage in ((8, "confirm"), (2, "conclude")):
+        for _ in range(trials):
+            train(store, study, 0.5)
+        assert advance(store, study) == stage
+        assert [stage_turn(), stage_turn()] == [True, False]
+
+
+def test_the_report_of_a_stage_waits_for_no_turn(
+    store: Store, study: StudyRow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
+    due = partial(publish_if_due, store, study, str(tmp_path), every_seconds=3600)
+    for _ in range(8):
+        train(store, study, 0.5)
+    assert due()
+    assert due() == []
+    advance(store, study)
+    assert f"{tmp_path}/depth_lr@2/report.html" in due()
+    assert due() == []
+    report = (tmp_path / "depth_lr@2" / "report.md").read_text()
+    assert "run again with fresh seeds, 0 of" in report
 
 
 def test_without_a_browser_there_are_pages_only(
@@ -227,19 +272,21 @@ def test_without_a_browser_there_are_pages_only(
 ) -> None:
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
     caplog.set_level(logging.INFO, logger="search")
-    files = publish(store, study.name, str(tmp_path), images=True)
-    assert [Path(file).suffix for file in files] == [".html"] * 3
+    _, files = publish(store, study.name, str(tmp_path), images=True)
+    assert {Path(file).suffix for file in files} == {".html", ".md"}
     assert "no Chrome or Chromium was found" in caplog.text
 
 
 @pytest.mark.browser
 def test_with_a_browser_there_are_pictures(store: Store, study: StudyRow, tmp_path: Path) -> None:
     train(store, study, 0.3, 0.8)
-    files = {Path(file).name: Path(file) for file in publish(store, study.name, str(tmp_path), images=True)}
-    assert sorted(files) == sorted(f"{name}.{form}" for name in FIGURES for form in ("html", "png", "svg"))
-    for name in FIGURES:
-        assert files[f"{name}.png"].read_bytes().startswith(b"\x89PNG")
-        assert files[f"{name}.svg"].read_text().startswith("<svg")
+    told, written = publish(store, study.name, str(tmp_path), images=True, paper=True)
+    files = {f"{Path(file).parent.name}/{Path(file).name}": Path(file) for file in written}
+    for name in told.figures:
+        assert files[f"figures/{name}.png"].read_bytes().startswith(b"\x89PNG")
+        assert files[f"figures/{name}.svg"].read_text().startswith("<svg")
+        assert files[f"paper/{name}.svg"].read_text().startswith("<svg")
+        assert files[f"paper/{name}.pdf"].read_bytes().startswith(b"%PDF")
 
 
 @pytest.fixture
@@ -295,4 +342,4 @@ def test_a_port_that_is_taken_is_one_clear_sentence(settings: Settings) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(SearchError, match=rf"port {port} of 127\.0\.0\.1 \(Address already in use\).*--port"):
-            serve(store_url(settings), port=port)
+            serve(store_url(settings), settings.results, port=port)

@@ -8,7 +8,8 @@ import numpy as np
 import optuna
 import pytest
 
-from search.analysis.audit import audit, would_have_killed
+from search.analysis.audit import audit, own_replay
+from search.analysis.health import warnings
 from search.analysis.pruning import Audit, Replay, pruner_words
 from search.analysis.replay import stops
 from search.analysis.results import Results
@@ -112,12 +113,30 @@ def test_fresh_runs_tell_the_noise_and_are_replayed_last() -> None:
     assert own.pruner == MEDIAN | {"interval": 1}
     assert not any(replay.own for replay in others)
     assert [(killed.ticket, killed.stage) for killed in own.killed] == [(30, "confirm"), (31, "confirm")]
-    assert would_have_killed(results(definition, [*steady(), *fresh])) == own.killed
+    assert own_replay(results(definition, [*steady(), *fresh])) == own
+
+
+def test_a_pruner_that_kills_winners_is_warned_of() -> None:
+    (warning,) = warnings(results(study(pruner=MEDIAN), [*steady(), late(20)]))
+    assert warning.kind == "pruner"
+    assert "median, warmup_epochs 3" in warning.message.lower()
+    assert "1 of 1 runs of the search's winners, such as trial 20 after epoch 3" in warning.evidence
+    assert warnings(results(study(pruner=MEDIAN), steady())) == ()
 
 
 def test_a_study_without_a_pruner_has_killed_nobody() -> None:
-    assert would_have_killed(results(study(), [*steady(), late(20)])) == ()
-    assert would_have_killed(results(study(pruner=MEDIAN), [])) == ()
+    assert own_replay(results(study(), [*steady(), late(20)])) is None
+    assert own_replay(results(study(pruner=MEDIAN), [])) is None
+
+
+def test_epochs_that_were_not_measured_are_not_saved() -> None:
+    """As in event files with a validation every third epoch."""
+    sparse = [
+        replace(record, curve={epoch: value for epoch, value in record.curve.items() if epoch % 3 == 0})
+        for record in steady()
+    ]
+    for replay in audit(results(study(), sparse)).replays:
+        assert 0 < replay.saved < 1
 
 
 def test_curves_that_were_cut_are_counted_and_the_bias_is_told() -> None:

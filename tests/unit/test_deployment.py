@@ -16,8 +16,8 @@ WITHOUT_TRAINING = """
 import importlib.abc
 import sys
 
-LACKING = {"torch", "torchvision", "torchmetrics", "timm", "sklearn", "scipy", "plotly", "kaleido", "PIL",
-           "fsspec", "prometheus_client", "pynvml", "ray", "s3fs"}
+LACKING = {"torch", "torchvision", "torchmetrics", "timm", "sklearn", "scipy", "statsmodels", "plotly", "kaleido",
+           "jinja2", "PIL", "prometheus_client", "pynvml", "ray"}
 
 class Lacking(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):

@@ -1,0 +1,225 @@
+"""The account of a study, as tables of texts: what was searched, on what, what it took, and what became of it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from search.analysis import quantities
+from search.analysis.axes import shown, words
+from search.analysis.evidence import Table, without_empty_columns
+from search.analysis.quantities import ABSENT
+from search.analysis.results import Results
+from search.analysis.trials import STATES
+from search.analysis.wording import listed
+from search.store.studies import TrialRecord
+from search.study.definition import Hyperband, Median, StudyDefinition
+from search.study.space import Choices, Grid, Parameter
+
+STAGES = {"search": "search", "confirm": "fresh runs", "conclude": "reading the judging split"}
+
+_MOST_EPOCHS = 8  # at which trials were pruned, named one by one
+_MOST_NAMED = 8  # trials of one reason, named one by one
+_LONGEST_REASON = 300  # characters
+
+
+def space(study: StudyDefinition) -> Table:
+    """What was searched: a row for each parameter, with its role and what it might be."""
+    rows = [(words(name), parameter.role, domain(parameter)) for name, parameter in study.space.items()]
+    return Table(("parameter", "role", "values"), tuple(rows))
+
+
+def domain(parameter: Parameter) -> str:
+    """What a parameter might be, in words."""
+    if isinstance(parameter, Choices):
+        return ", ".join(map(written, parameter.choices))
+    ends = parameter.domain()
+    span = f"{shown(ends.low)} to {shown(ends.high)}"
+    details = [f"{len(parameter.values())} points"] if isinstance(parameter, Grid) else []
+    details += ["whole numbers"] if ends.kind == "int" else []
+    details += ["log"] if ends.log else []
+    return ", ".join([span, *details])
+
+
+def fixed(study: StudyDefinition) -> Table:
+    """Everything else that decides a run, with its value."""
+    knobs = study.training.model_dump()
+    settings = {"model": study.model.name, **study.model.arguments, **knobs}
+    rows = [(words(name), written(value)) for name, value in settings.items() if name not in study.space]
+    return Table(("setting", "value"), tuple(rows))
+
+
+def how(study: StudyDefinition) -> Table:
+    """Who drew the configurations, who stopped trials, and within which budget."""
+    budget = study.budget
+    limits = [quantities.counted(budget.trials, "trial")]
+    limits += [quantities.counted(budget.epochs, "epoch")] if budget.epochs else []
+    limits += [f"{budget.hours:g} device hours"] if budget.hours else []
+    rows = [
+        ("sampler", study.sampler),
+        ("pruner", pruner(study)),
+        ("budget", f"at most {', '.join(limits)}"),
+        ("fresh runs", fresh_runs(study)),
+    ]
+    return Table(("", ""), tuple(rows))
+
+
+def fresh_runs(study: StudyDefinition) -> str:
+    """Which configurations are run again, and how often."""
+    asked = study.confirm
+    if not asked.seeds:
+        return "none"
+    chosen = "the best configuration"
+    if asked.configurations > 1:
+        chosen = f"each of the {asked.configurations} best configurations"
+    seeds = quantities.counted(asked.seeds, "seed")
+    return f"{seeds} for {chosen} of every scientific value, of the {asked.values:,} best where there are more"
+
+
+def pruner(study: StudyDefinition) -> str:
+    """Who stops trials early, with its numbers."""
+    match study.pruner:
+        case Hyperband() as hyperband:
+            return (
+                f"Hyperband, from epoch {hyperband.min_resource} to {hyperband.max_resource}, "
+                f"reduction factor {hyperband.reduction_factor}"
+            )
+        case Median() as median:
+            return (
+                f"median rule, after epoch {median.warmup_epochs} and {median.startup_trials} finished trials, "
+                f"every {quantities.counted(median.interval, 'epoch')}"
+            )
+        case _:
+            return "none"
+
+
+def spent(results: Results) -> Table:
+    """What each stage took, and all of them together."""
+    stages = [
+        (name, records)
+        for stage, name in STAGES.items()
+        if (records := [record for record in results.records if record.stage == stage])
+    ]
+    rows = [_spent(name, records) for name, records in stages]
+    if len(rows) > 1:
+        rows.append(_spent("all", results.records))
+    columns = ("stage", *STATES, "epochs", "device time", "from", "to")
+    return without_empty_columns(Table(columns, tuple(rows)))
+
+
+def seconds(records: Iterable[TrialRecord]) -> float:
+    """Device time: of their epochs, or of the whole ticket where it has none because it only reads a split."""
+    return sum(_seconds(record) for record in records)
+
+
+def pruning(results: Results) -> str:
+    """How many trials of the search the pruner stopped, and when, in words."""
+    pruned = [record for record in results.searched if record.state == "pruned" and not record.is_infeasible]
+    if not pruned:
+        return "No trial was stopped early by the pruner."
+    epochs = Counter(max(record.curve, default=0) for record in pruned)
+    if len(epochs) <= _MOST_EPOCHS:
+        when = listed([f"{count} after epoch {epoch}" for epoch, count in sorted(epochs.items())])
+    else:
+        order = sorted(epochs.elements())
+        when = f"after epochs {order[0]} to {order[-1]}, half of them by epoch {order[len(order) // 2]}"
+    return f"{quantities.counted(len(pruned), 'trial')} of {len(results.searched):,} stopped early: {when}."
+
+
+def failures(results: Results) -> Table:
+    """Why trials failed or diverged, a row for each reason, the most frequent first."""
+    by_reason: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for record in results.records:
+        if record.is_infeasible:
+            state = "failed" if record.state == "failed" else "diverged"
+            by_reason[state, _last_line(record.reason)].append(record.ticket)
+    rows = [
+        (state, reason, f"{len(tickets):,}", _some(tickets))
+        for (state, reason), tickets in sorted(by_reason.items(), key=lambda pair: -len(pair[1]))
+    ]
+    return Table(("", "reason", "how many", "trials"), tuple(rows))
+
+
+def data(results: Results) -> Table:
+    """Which data set, prepared how."""
+    section = results.definition.dataset
+    rows = [
+        ("data set", section.name),
+        ("image size (pixels)", str(section.image_size)),
+        ("validation items with a label", f"{results.row.validation_items:,}"),
+        ("share of training carved off for validation", shown(section.validation_share)),
+        ("seed of that carving", str(section.split_seed)),
+        *((words(name), written(value)) for name, value in section.options.items()),
+        ("fingerprint", results.row.data_fingerprint),
+    ]
+    return Table(("", ""), tuple(rows))
+
+
+def splits(results: Results) -> Table:
+    """The splits of the data, each with a hash of its items and labels."""
+    there = results.row.context.splits.items()
+    return Table(("split", "items", "hash"), tuple((name, f"{each.items:,}", each.hash) for name, each in there))
+
+
+def readings(results: Results) -> Table:
+    """Every time that a model was shown the split that judges."""
+    rows = [
+        (quantities.moment(each.at), f"{each.ticket}", f"{each.attempt}", each.worker, each.outcome or "under way")
+        for each in results.readings
+    ]
+    return Table(("when", "model of trial", "attempt", "by worker", "outcome"), tuple(rows))
+
+
+def versions(results: Results) -> Table:
+    """What the study was registered with."""
+    row = results.row
+    rows = [("search", row.code_version), *row.context.versions.items(), ("definition", row.definition.hash)]
+    return Table(("", ""), tuple(rows))
+
+
+def seeds(results: Results) -> str:
+    """The seeds of the data split and of the runs, in words."""
+    study = results.definition
+    parts = [f"the data split {study.dataset.split_seed}", f"the study {study.seed}"]
+    for name, records in (("trials of the search", results.searched), ("fresh runs", results.confirmed)):
+        drawn = sorted({record.seed for record in records})
+        if drawn:
+            parts.append(f"{name} {_some(drawn, of='seeds')}")
+    return f"{listed(parts)}."
+
+
+def _spent(name: str, records: Sequence[TrialRecord]) -> tuple[str, ...]:
+    counts = Counter(record.state for record in records)
+    begun = [record.started_at for record in records if record.started_at]
+    ended = [record.finished_at for record in records if record.finished_at]
+    return (
+        name,
+        *(f"{counts[state]:,}" if counts[state] else ABSENT for state in STATES),
+        f"{sum(len(record.curve) for record in records):,}",
+        quantities.hours(seconds(records)),
+        quantities.moment(min(begun, default=None)),
+        quantities.moment(max(ended, default=None)),
+    )
+
+
+def _seconds(record: TrialRecord) -> float:
+    if record.epochs or record.started_at is None or record.finished_at is None:
+        return record.seconds
+    return (record.finished_at - record.started_at).total_seconds()
+
+
+def _last_line(reason: str | None) -> str:
+    line = "".join((reason or "").strip().splitlines()[-1:]) or "no reason given"
+    return line if len(line) <= _LONGEST_REASON else f"{line[: _LONGEST_REASON - 1]}…"
+
+
+def _some(numbers: Sequence[int], of: str = "") -> str:
+    """The numbers, the first of them where there are many."""
+    text = ", ".join(map(str, numbers[:_MOST_NAMED]))
+    return text if len(numbers) <= _MOST_NAMED else f"{text} and {len(numbers) - _MOST_NAMED:,} more {of}".strip()
+
+
+def written(value: Any) -> str:
+    """A setting's value, whole: `shown` cuts long texts."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(written, value))
+    return value if isinstance(value, str) else shown(value)
