@@ -82,6 +82,27 @@ def _parser() -> argparse.ArgumentParser:
         named.add_argument("study", help="the study's name in the store")
         _add_json(named)
 
+    compare = _add(group, "compare", "hold two studies, or two trials, against each other")
+    compare.add_argument("a", metavar="A", help="a study in the store, or one of its trials, such as clsfer_lr:17")
+    compare.add_argument("b", metavar="B", help="what it is compared with, of the same kind")
+    _add_json(compare)
+
+    campaign = _add_group(group, "campaign", "chain studies: what one finds is fixed in the next")
+    for name, summary in {
+        "launch": "train the steps of a campaign, one after the other",
+        "status": "tell what each step has found, and how the campaign went on",
+        "report": "write the campaign's report, a diary of its steps",
+    }.items():
+        named = _add(campaign, name, summary, f"campaign_{name}")
+        named.add_argument("campaign", help="a name from studies/, or the path of a .campaign.yaml file")
+        named.add_argument("--preset", help="lay this preset of the file over it, such as quick")
+        named.add_argument("--name", help="under another name, such as clsfer@2")
+        if name == "launch":
+            named.add_argument("--root", help="the data sets' folder, in place of those in the files")
+            named.add_argument("--workers", type=_count, help="worker processes; 0 only registers the next step")
+        if name == "status":
+            _add_json(named)
+
     history = _add(group, "import", "store results from elsewhere as a finished study", "import_study")
     history.add_argument(
         "sources",

@@ -19,6 +19,8 @@ from search.store.connection import open_store, store_url
 from search.store.studies import StudyRow, StudyState
 from search.store.workers import WorkerRecord
 from search.study import StudyDefinition, load_study, preset_names
+from search.study.campaign import Campaign, renamed
+from search.study.campaign_file import load_campaign
 
 SURVEY_SIZE = 64  # pixels; only duplicates depend on it
 
@@ -166,6 +168,45 @@ def stop(arguments: Namespace, settings: Settings) -> int:
     return _set_state(arguments, settings, "stopped")
 
 
+def compare(arguments: Namespace, settings: Settings) -> int:
+    from search.analysis import compare_words
+    from search.analysis.compare import compare as compared
+
+    found = open_store(settings).run(lambda connection: compared(connection, arguments.a, arguments.b))
+    if arguments.json:
+        console.show_json(asdict(found))
+    else:
+        heads, sentences = (found.a.name, found.b.name), compare_words.sentences(found)
+        console.show(console.side_by_side(heads, compare_words.rows(found), sentences))
+    return 0
+
+
+def campaign_launch(arguments: Namespace, settings: Settings) -> int:
+    from search.campaigns import run
+
+    return run.launch(_campaign(arguments, root=arguments.root), settings, workers=arguments.workers)
+
+
+def campaign_status(arguments: Namespace, settings: Settings) -> int:
+    from search.campaigns import progress, status
+
+    campaign = _campaign(arguments)
+    now = open_store(settings).run(lambda connection: progress.read(connection, campaign))
+    if arguments.json:
+        console.show_json(status.plain(now))
+    else:
+        console.show(status.table(now))
+    return 0
+
+
+def campaign_report(arguments: Namespace, settings: Settings) -> int:
+    from search.campaigns import report
+
+    for file in report.write(open_store(settings), _campaign(arguments), settings.results):
+        print(file)
+    return 0
+
+
 def dashboard(arguments: Namespace, settings: Settings) -> int:
     open_store(settings).close()  # an empty database gets its tables, which the dashboard needs
     file = arguments.password_file or settings.dashboard_password_file
@@ -243,6 +284,11 @@ def _fleet_status(rows: list[StudyRow], there: list[WorkerRecord], settings: Set
 
 def _definition(arguments: Namespace) -> StudyDefinition:
     return load_study(arguments.study, preset=arguments.preset, root=arguments.root)
+
+
+def _campaign(arguments: Namespace, root: str | None = None) -> Campaign:
+    campaign = load_campaign(arguments.campaign, preset=arguments.preset, root=root)
+    return renamed(campaign, arguments.name) if arguments.name else campaign
 
 
 def _set_state(arguments: Namespace, settings: Settings, state: StudyState) -> int:

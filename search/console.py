@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -181,7 +181,7 @@ def audit_tables(found: Audit) -> RenderableType:
         "winners": (winners or "none") + (f" and {more} more" if more > 0 else ""),
     }
     pruners = Table(
-        Column("pruner", no_wrap=True), "saved", "stopped", "winners stopped", box=None, pad_edge=False
+        Column("pruner", no_wrap=True), "saved", "stopped", "winners", "the best of them", box=None, pad_edge=False
     )
     for replay in found.replays:
         name = f"{pruner_words(replay.pruner)}{' (its own)' if replay.own else ''}"
@@ -223,6 +223,16 @@ def fact_table(facts: dict[str, Any]) -> RenderableType:
     for key, value in facts.items():
         table.add_row(Text(key, style="dim"), Text(str(value)))
     return table
+
+
+def side_by_side(
+    heads: Sequence[str], rows: Iterable[tuple[str, ...]], sentences: Sequence[str]
+) -> RenderableType:
+    """Two columns of facts with their names before them, and sentences below."""
+    table = Table("", *heads, box=None, pad_edge=False)  # names of studies hold no markup
+    for name, *texts in rows:
+        table.add_row(Text(name, style="dim"), *map(Text, texts))
+    return Group(table, Text(), *map(Text, sentences))
 
 
 def parameters(trial: TrialRecord) -> str:

@@ -41,6 +41,22 @@ class StudyFileError(SearchError):
         super().__init__("\n".join(lines))
 
 
+class CampaignFileError(SearchError):
+    """A campaign file is malformed, or a study that it names is; carries what is wrong with each file."""
+
+    def __init__(self, files: list[StudyFileError]) -> None:
+        self.files = files
+        super().__init__("\n".join(map(str, files)))
+
+
+class CampaignConflict(SearchError):
+    """A step of a campaign stands in the store as another study than the file now makes of it."""
+
+
+class CampaignStopped(SearchError):
+    """A step has found nothing that the next one could go on from; the message says why."""
+
+
 class HistoryError(SearchError):
     """Results that were come by elsewhere can't be imported as they are; a line for each reason."""
 
@@ -132,6 +148,10 @@ class PlaceError(SearchError):
 
 class Diverged(SearchError):
     """The loss or a metric stopped being finite during training."""
+
+
+class NotComparable(SearchError):
+    """Two results that can't be held against each other; the message names what differs."""
 
 
 class DifferentItems(SearchError):

@@ -85,9 +85,10 @@ def _parameters(study: StudyDefinition, tried: Sequence[TrialRecord]) -> list[Co
 
 
 def _objective(study: StudyDefinition, best: Sequence[float | None], on: str | None) -> Column:
-    """The last axis. Trials without a value end below the others, on a mark of their own."""
-    axis = objective_axis(metric_label(study.objective, on), best, metric_scale(study.objective))
-    return axis, [axis.low if value is None else value for value in best]
+    """The last axis. Trials without a value end beyond the worst, on a mark of their own."""
+    full = metric_scale(study.objective)
+    axis = objective_axis(metric_label(study.objective, on), best, full, study.direction)
+    return axis, [axis.position(value) for value in best]
 
 
 def _dimension(axis: Axis, positions: Sequence[float], width: int) -> dict[str, Any]:

@@ -7,15 +7,13 @@ import numpy as np
 from scipy.special import gammaln
 
 from search.analysis import wording
-from search.analysis.audit import would_have_killed
 from search.analysis.axes import Axis, is_numeric, metric_scale, parameter_axis, shown
 from search.analysis.findings import HealthWarning
 from search.analysis.levels import by_level, level_values
 from search.analysis.regions import counted, region
 from search.analysis.results import Results
 from search.analysis.standing import levels, peak, selecting, turned
-from search.analysis.statistics import pooled_deviation, spread
-from search.analysis.trials import ranked
+from search.analysis.statistics import pooled_deviation
 from search.store.studies import TrialRecord
 from search.study.space import Range
 
@@ -23,7 +21,6 @@ _FEWEST_TRIALS = 5  # of which an edge is told
 _FEWEST_IN_A_CURVE = 10  # of which a best-of-n curve is told
 _BINS = 10  # of a range
 _LARGE_SHARE = 0.1  # of trials that diverged
-_MOST_REPLAYED = 300  # tickets of which pruning is replayed within a second; `search audit` takes any number
 _LAST = 0.2  # the part of the budget of which more is asked
 
 
@@ -175,22 +172,3 @@ def run_noise(results: Results) -> float | None:
     if metric_scale(results.definition.objective) == 1 or not items:
         return None
     return math.sqrt(max(best * (1 - best), 0.0) / items)
-
-
-def pruning(results: Results) -> Iterator[HealthWarning]:
-    """The study's pruner, given its trials one after another, would have stopped the best one."""
-    complete = [trial for trial in results.searched if trial.state == "complete"]
-    if len(results.records) > _MOST_REPLAYED or not complete:
-        return
-    best = ranked(results.definition, complete)[0][0].ticket
-    for killed in would_have_killed(results):
-        if killed.ticket == best:
-            objective = results.definition.objective
-            yield HealthWarning(
-                kind="pruner",
-                message="The pruner would have stopped the trial that turned out best, and perhaps others.",
-                evidence=wording.sentence(
-                    f"with the trials one after another, trial {best} ends after epoch {killed.epoch}; it came to "
-                    f"{wording.named(objective)} {wording.level(objective, spread([killed.value]))}"
-                ),
-            )

@@ -84,12 +84,14 @@ def test_trials_are_counted_by_state() -> None:
     assert counted([trial(0, "pruned"), trial(1), trial(2)]) == "3 trials: 2 complete, 1 pruned"
 
 
-def test_trials_without_a_value_lie_below_all_others() -> None:
-    axis = objective_axis("accuracy (%)", [60.0, None, 80.0], 100)
-    assert axis.ticks[axis.low] == "none"
-    assert axis.low < 60 < 80 < axis.high
-    assert objective_axis("accuracy (%)", [60.0, 80.0], 100).ticks == {}
-    assert objective_axis("accuracy (%)", [None], 100).high > 99
+def test_trials_without_a_value_lie_beyond_the_worst() -> None:
+    axis = objective_axis("accuracy (%)", [60.0, None, 80.0], 100, "maximize")
+    assert axis.ticks[axis.position(None)] == "none"
+    assert axis.low == axis.position(None) < axis.position(60.0) < 80 < axis.high
+    loss = objective_axis("mean squared error", [0.6, None, 0.8], 1, "minimize")
+    assert loss.low < 0.6 < 0.8 < loss.position(None) == loss.high
+    assert objective_axis("accuracy (%)", [60.0, 80.0], 100, "maximize").ticks == {}
+    assert objective_axis("accuracy (%)", [None], 100, "maximize").high > 99
 
 
 def test_metrics_have_units() -> None:

@@ -191,23 +191,6 @@ def test_a_sampler_that_learns_is_judged_by_what_its_last_trials_found() -> None
     assert "brought 40 points" in of("budget", Results(row(study), late, {}, [])).evidence
 
 
-def test_a_pruner_that_would_have_stopped_the_best_trial() -> None:
-    pruner = {"name": "median", "startup_trials": 2, "warmup_epochs": 1}
-    early = [trial(i, 0.7, curve={1: 0.3, 2: 0.65, 3: 0.7}) for i in range(9)]
-    late = trial(9, 0.9, curve={1: 0.1, 2: 0.2, 3: 0.9})
-    results = Results(row(definition(pruner=pruner)), [*early, late], {}, [])
-    found = of("pruner", results)
-    assert found.evidence == (
-        "With the trials one after another, trial 9 ends after epoch 1; it came to accuracy 90.0 %."
-    )
-    assert not [warning for warning in warnings(replace(results, records=early)) if warning.kind == "pruner"]
-    without = replace(results, row=row(definition()))
-    assert not [warning for warning in warnings(without) if warning.kind == "pruner"]
-
-
-# What was learnt
-
-
 def test_a_predictor_that_knows_one_class() -> None:
     def metrics(record: TrialRecord, epoch: int) -> dict[str, float]:
         return {"largest_class_share": 1.0 if record.parameters["lr"] > 1e-3 else 0.4}

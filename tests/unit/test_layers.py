@@ -26,6 +26,7 @@ FLOORS = [
     {"worker"},
     {"console"},
     {"launch"},
+    {"campaigns"},
     {"commands"},
     {"cli"},
     {"__main__"},
