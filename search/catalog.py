@@ -1,7 +1,7 @@
-"""Models, data sets and studies by file name; the only importer of plug-ins.
+"""Models, data sets, studies and campaigns by file name; the only importer of plug-ins.
 
-The file name is the registry: `models/NAME.py` defines `build`, `datasets/NAME.py` defines `load`, and
-`studies/NAME.yaml` is a study. Adding one is adding a file.
+The file name is the registry: `models/NAME.py` defines `build`, `datasets/NAME.py` defines `load`,
+`studies/NAME.yaml` is a study, and `studies/NAME.campaign.yaml` a chain of them. Adding one is adding a file.
 """
 
 import importlib
@@ -15,15 +15,33 @@ from pydantic import BaseModel, ConfigDict, create_model
 from search import plugin_folder
 from search.errors import UnknownName
 
-Kind = Literal["models", "datasets", "studies"]
+Kind = Literal["models", "datasets", "studies", "campaigns"]
 
-_SUFFIX: dict[Kind, str] = {"models": ".py", "datasets": ".py", "studies": ".yaml"}
-_SINGULAR: dict[Kind, str] = {"models": "model", "datasets": "data set", "studies": "study"}
+_FOLDER: dict[Kind, str] = {
+    "models": "models",
+    "datasets": "datasets",
+    "studies": "studies",
+    "campaigns": "studies",
+}
+_SUFFIX: dict[Kind, str] = {
+    "models": ".py",
+    "datasets": ".py",
+    "studies": ".yaml",
+    "campaigns": ".campaign.yaml",
+}
+_SINGULAR: dict[Kind, str] = {
+    "models": "model",
+    "datasets": "data set",
+    "studies": "study",
+    "campaigns": "campaign",
+}
 
 
 def names(kind: Kind) -> list[str]:
     """The names there are, sorted."""
-    return sorted(path.stem for path in plugin_folder(kind).glob(f"[!_.]*{_SUFFIX[kind]}"))
+    files = plugin_folder(_FOLDER[kind]).glob(f"[!_.]*{_SUFFIX[kind]}")
+    stems = (path.name.removesuffix(_SUFFIX[kind]) for path in files)
+    return sorted(stem for stem in stems if "." not in stem)  # `clsfer.campaign` is no study
 
 
 def model(name: str) -> Callable[..., Any]:
@@ -42,6 +60,30 @@ def dataset(name: str) -> Callable[..., Any]:
 def study_path(name: str) -> Path:
     """The file of a study that ships with the service. Raises UnknownName."""
     return _path("studies", name)
+
+
+def campaign_path(name: str) -> Path:
+    """The file of a campaign that ships with the service. Raises UnknownName."""
+    return _path("campaigns", name)
+
+
+def mapping_names() -> list[str]:
+    """The mapping files that ship with the service, which say how to read somebody's results, sorted."""
+    return sorted(path.stem for path in _mappings().glob("*.yaml"))
+
+
+def mapping_path(name: str) -> Path:
+    """The mapping file of that name. Raises UnknownName."""
+    if name not in mapping_names():
+        raise UnknownName(
+            f"no mapping is named {name!r}: write one and give its path with --mapping; "
+            f"there are: {', '.join(mapping_names())}."
+        )
+    return _mappings() / f"{name}.yaml"
+
+
+def _mappings() -> Path:
+    return plugin_folder("studies") / "imports"
 
 
 def arguments(function: Callable[..., Any], given: tuple[str, ...]) -> type[BaseModel]:
@@ -67,4 +109,4 @@ def _function(kind: Kind, name: str, function: str) -> Callable[..., Any]:
 def _path(kind: Kind, name: str) -> Path:
     if name not in names(kind):
         raise UnknownName(f"no {_SINGULAR[kind]} is named {name!r}; there are: {', '.join(names(kind))}.")
-    return plugin_folder(kind) / f"{name}{_SUFFIX[kind]}"
+    return plugin_folder(_FOLDER[kind]) / f"{name}{_SUFFIX[kind]}"

@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_json(report, "print the conclusion and the files as JSON")
     for name, summary in {
         "show": "list a study's trials, with the reasons of those that failed",
+        "audit": "replay pruners over a study's learning curves: what each would have saved and spoilt",
         "pause": "give out no more trials; running ones go on",
         "resume": "give out trials again",
         "stop": "close a study; resume opens it again",
@@ -80,6 +81,50 @@ def _parser() -> argparse.ArgumentParser:
         named = _add(group, name, summary)
         named.add_argument("study", help="the study's name in the store")
         _add_json(named)
+
+    compare = _add(group, "compare", "hold two studies, or two trials, against each other")
+    compare.add_argument("a", metavar="A", help="a study in the store, or one of its trials, such as clsfer_lr:17")
+    compare.add_argument("b", metavar="B", help="what it is compared with, of the same kind")
+    _add_json(compare)
+
+    campaign = _add_group(group, "campaign", "chain studies: what one finds is fixed in the next")
+    for name, summary in {
+        "launch": "train the steps of a campaign, one after the other",
+        "status": "tell what each step has found, and how the campaign went on",
+        "report": "write the campaign's report, a diary of its steps",
+    }.items():
+        named = _add(campaign, name, summary, f"campaign_{name}")
+        named.add_argument("campaign", help="a name from studies/, or the path of a .campaign.yaml file")
+        named.add_argument("--preset", help="lay this preset of the file over it, such as quick")
+        named.add_argument("--name", help="under another name, such as clsfer@2")
+        if name == "launch":
+            named.add_argument("--root", help="the data sets' folder, in place of those in the files")
+            named.add_argument("--workers", type=_count, help="worker processes; 0 only registers the next step")
+        if name == "status":
+            _add_json(named)
+
+    history = _add(group, "import", "store results from elsewhere as a finished study", "import_study")
+    history.add_argument(
+        "sources",
+        nargs="+",
+        type=Path,
+        metavar="SOURCE",
+        help="CSV files, or a folder of TensorBoard or wandb",
+    )
+    history.add_argument("--study", required=True, help="the name that the study gets in the store")
+    history.add_argument(
+        "--mapping",
+        help="a .yaml file that says what the columns are; by default a shipped one, by the file's name",
+    )
+    history.add_argument(
+        "--rows",
+        action="append",
+        type=_cell,
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="take only rows with this cell; may be given again",
+    )
+    _add_json(history)
 
     dashboard = _add(group, "dashboard", "serve optuna-dashboard over the store")
     dashboard.add_argument(
@@ -135,6 +180,13 @@ def _add_ray(parser: argparse._ActionsContainer, summary: str) -> None:
 
 def _sentence(summary: str) -> str:
     return f"{summary[0].upper()}{summary[1:]}."
+
+
+def _cell(text: str) -> tuple[str, str]:
+    column, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form COLUMN=VALUE")
+    return column, value
 
 
 def _count(text: str) -> int:

@@ -6,18 +6,21 @@ drawing.
 
 from argparse import Namespace
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import make_url
 
-from search import console
+from search import __version__, console
 from search.analysis import dashboard as dashboard_server
 from search.settings import Settings
-from search.store import embedded, schema, studies, workers
+from search.store import embedded, imports, schema, studies, workers
 from search.store.connection import open_store, store_url
 from search.store.studies import StudyRow, StudyState
 from search.store.workers import WorkerRecord
 from search.study import StudyDefinition, load_study, preset_names
+from search.study.campaign import Campaign, renamed
+from search.study.campaign_file import load_campaign
 
 SURVEY_SIZE = 64  # pixels; only duplicates depend on it
 
@@ -120,6 +123,39 @@ def report(arguments: Namespace, settings: Settings) -> int:
     return 0
 
 
+def import_study(arguments: Namespace, settings: Settings) -> int:
+    from search.analysis.publish import publish
+    from search.history.importing import read_study
+    from search.history.mapping_file import load_mapping
+
+    mapping = load_mapping(arguments.mapping or arguments.sources[0].stem).keeping(dict(arguments.rows))
+    found = read_study(arguments.sources, mapping, arguments.study)
+    store = open_store(settings)
+    is_new = store.run(lambda connection: imports.store(connection, found, code_version=__version__))
+    files = publish(store, arguments.study, settings.results, images=True)[1] if is_new else []
+    if arguments.json:
+        facts = {"study": arguments.study, "is_new": is_new, "trials": len(found.trials), "files": files}
+        console.show_json(facts | {"origin": found.origin.model_dump()})
+    else:
+        console.show(console.import_table(found, is_new=is_new))
+        if files:
+            print(f"figures: {Path(files[0]).parent}")
+    return 0
+
+
+def audit(arguments: Namespace, settings: Settings) -> int:
+    from search.analysis import results
+    from search.analysis.audit import audit as audit_study
+
+    store = open_store(settings)
+    found = audit_study(store.run(lambda c: results.read(c, studies.find(c, arguments.study))))
+    if arguments.json:
+        console.show_json(asdict(found))
+    else:
+        console.show(console.audit_tables(found))
+    return 0
+
+
 def pause(arguments: Namespace, settings: Settings) -> int:
     return _set_state(arguments, settings, "paused")
 
@@ -130,6 +166,45 @@ def resume(arguments: Namespace, settings: Settings) -> int:
 
 def stop(arguments: Namespace, settings: Settings) -> int:
     return _set_state(arguments, settings, "stopped")
+
+
+def compare(arguments: Namespace, settings: Settings) -> int:
+    from search.analysis import compare_words
+    from search.analysis.compare import compare as compared
+
+    found = open_store(settings).run(lambda connection: compared(connection, arguments.a, arguments.b))
+    if arguments.json:
+        console.show_json(asdict(found))
+    else:
+        heads, sentences = (found.a.name, found.b.name), compare_words.sentences(found)
+        console.show(console.side_by_side(heads, compare_words.rows(found), sentences))
+    return 0
+
+
+def campaign_launch(arguments: Namespace, settings: Settings) -> int:
+    from search.campaigns import run
+
+    return run.launch(_campaign(arguments, root=arguments.root), settings, workers=arguments.workers)
+
+
+def campaign_status(arguments: Namespace, settings: Settings) -> int:
+    from search.campaigns import progress, status
+
+    campaign = _campaign(arguments)
+    now = open_store(settings).run(lambda connection: progress.read(connection, campaign))
+    if arguments.json:
+        console.show_json(status.plain(now))
+    else:
+        console.show(status.table(now))
+    return 0
+
+
+def campaign_report(arguments: Namespace, settings: Settings) -> int:
+    from search.campaigns import report
+
+    for file in report.write(open_store(settings), _campaign(arguments), settings.results):
+        print(file)
+    return 0
 
 
 def dashboard(arguments: Namespace, settings: Settings) -> int:
@@ -209,6 +284,11 @@ def _fleet_status(rows: list[StudyRow], there: list[WorkerRecord], settings: Set
 
 def _definition(arguments: Namespace) -> StudyDefinition:
     return load_study(arguments.study, preset=arguments.preset, root=arguments.root)
+
+
+def _campaign(arguments: Namespace, root: str | None = None) -> Campaign:
+    campaign = load_campaign(arguments.campaign, preset=arguments.preset, root=root)
+    return renamed(campaign, arguments.name) if arguments.name else campaign
 
 
 def _set_state(arguments: Namespace, settings: Settings, state: StudyState) -> int:

@@ -2,16 +2,18 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
+from search.analysis.pruning import Audit, Correlation, pruner_words
+from search.store.imports import ImportedStudy
 from search.store.studies import StudyRow, TrialRecord
 from search.store.workers import WorkerRecord
 from search.study import StudyDefinition
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from search.training.survey import Survey
 
 STATE_STYLES = {"complete": "green", "pruned": "yellow", "failed": "red", "running": "cyan", "waiting": "dim"}
+
+_MOST_WINNERS = 5  # that are named
 
 terminal = Console(highlight=False)
 
@@ -106,7 +110,8 @@ def status_table(
     }
     if best is not None:
         facts["best"] = f"{row.definition.objective} {best.value:.4f} in trial {best.ticket}: {parameters(best)}"
-        facts["noise"] = _noise(row, trials, best.value or 0.0)
+        if row.validation_items and 0 <= (best.value or 0.0) <= 1:
+            facts["noise"] = _noise(row, trials, best.value or 0.0)
     places = {each.worker: f"{each.worker} ({each.host}, {each.device})" for each in there}
     for trial in trials:
         if trial.state == "running":
@@ -154,6 +159,44 @@ def trial_table(row: StudyRow, trials: list[TrialRecord]) -> RenderableType:
     return table
 
 
+def import_table(study: ImportedStudy, *, is_new: bool) -> RenderableType:
+    """is_new: whether the store did not have it."""
+    origin = study.origin
+    on = "an unknown split" if origin.judged_on == "unknown" else f"the {origin.judged_on} split"
+    facts = {
+        "study": study.definition.name + ("" if is_new else ", which was there already"),
+        "question": study.definition.question,
+        "trials": f"{len(study.trials)} from {origin.source}",
+        "measured": f"{study.definition.objective} on {on}, {origin.items or 'an unknown number of'} items",
+    }
+    return fact_table(facts | {f"note {i}": note for i, note in enumerate(origin.notes, start=1)})
+
+
+def audit_tables(found: Audit) -> RenderableType:
+    """What each pruner would have done, how ranks come about, and what follows."""
+    winners = ", ".join(f"trial {ticket}" for ticket in found.winners[:_MOST_WINNERS])
+    more = len(found.winners) - _MOST_WINNERS
+    facts = {
+        "learning curves": f"{found.full} full, {found.cut} that end early",
+        "winners": (winners or "none") + (f" and {more} more" if more > 0 else ""),
+    }
+    pruners = Table(
+        Column("pruner", no_wrap=True), "saved", "stopped", "winners", "the best of them", box=None, pad_edge=False
+    )
+    for replay in found.replays:
+        name = f"{pruner_words(replay.pruner)}{' (its own)' if replay.own else ''}"
+        killed = f"{len(replay.killed)} of {replay.winners}"
+        best = [f"trial {each.ticket}, epoch {each.epoch}" for each in replay.killed[:1]]
+        pruners.add_row(Text(name), f"{replay.saved:.0%}", str(replay.stopped), killed, *best)
+    ranks = Table("epoch", "rank correlation with the end", "curves", box=None, pad_edge=False)
+    for correlation in _spread(found.correlations):
+        ranks.add_row(str(correlation.epoch), f"{correlation.rank:.2f}", str(correlation.curves))
+    parts: list[RenderableType] = [fact_table(facts)]
+    parts += ["", pruners] if found.replays else []
+    parts += ["", ranks] if found.correlations else []
+    return Group(*parts, "", Text(found.recommendation), *(Text(caveat, style="dim") for caveat in found.caveats))
+
+
 def survey_tables(found: "Survey") -> RenderableType:
     """Counts by class and split, then every unreadable file and every duplicate across splits by name."""
     counts = Table("class", *found.splits, box=None, pad_edge=False)
@@ -180,6 +223,16 @@ def fact_table(facts: dict[str, Any]) -> RenderableType:
     for key, value in facts.items():
         table.add_row(Text(key, style="dim"), Text(str(value)))
     return table
+
+
+def side_by_side(
+    heads: Sequence[str], rows: Iterable[tuple[str, ...]], sentences: Sequence[str]
+) -> RenderableType:
+    """Two columns of facts with their names before them, and sentences below."""
+    table = Table("", *heads, box=None, pad_edge=False)  # names of studies hold no markup
+    for name, *texts in rows:
+        table.add_row(Text(name, style="dim"), *map(Text, texts))
+    return Group(table, Text(), *map(Text, sentences))
 
 
 def parameters(trial: TrialRecord) -> str:
@@ -214,13 +267,20 @@ def _ago(moment: datetime) -> str:
     return duration(max(0.0, (datetime.now(UTC) - moment).total_seconds()))
 
 
+def _spread(correlations: Sequence[Correlation]) -> list[Correlation]:
+    """At most a dozen, the last one among them."""
+    step = math.ceil(len(correlations) / 12)
+    return list(correlations[::-1][:: step or 1])[::-1]
+
+
 def _noise(row: StudyRow, trials: Sequence[TrialRecord], best: float) -> str:
     """The binomial standard error, exact for accuracy and a guide for the rest, and the trials within it."""
     error = math.sqrt(best * (1 - best) / row.validation_items)
     values = [trial.value for trial in trials if trial.stage == "search" and trial.state == "complete"]
     near = sum(value is not None and abs(best - value) <= error for value in values) - 1
+    split = row.context.origin.judged_on if row.context.origin else "validation"
     return (
-        f"one standard error is {error:.4f} ({row.validation_items} validation images, one seed); "
+        f"one standard error is {error:.4f} ({row.validation_items} {split} images, one seed); "
         f"{near} other complete {'trial lies' if near == 1 else 'trials lie'} within it"
     )
 

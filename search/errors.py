@@ -24,7 +24,7 @@ class UnknownName(SearchError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong in a study file: `line` counts from 1; `key` is dotted, such as `space.lr.low`."""
+    """One thing wrong in a file: `line` counts from 1; `key` is dotted, such as `space.lr.low`, or a column."""
 
     line: int
     key: str
@@ -32,13 +32,33 @@ class Problem:
 
 
 class StudyFileError(SearchError):
-    """A study file is malformed; carries every problem found, in the order of their lines."""
+    """A study file or a mapping file is malformed; carries every problem found, in the order of their lines."""
 
     def __init__(self, path: str, problems: list[Problem]) -> None:
         self.path = path
         self.problems = sorted(problems, key=lambda problem: problem.line)
         lines = [f"{path}:{problem.line}: {problem.key}: {problem.message}" for problem in self.problems]
         super().__init__("\n".join(lines))
+
+
+class CampaignFileError(SearchError):
+    """A campaign file is malformed, or a study that it names is; carries what is wrong with each file."""
+
+    def __init__(self, files: list[StudyFileError]) -> None:
+        self.files = files
+        super().__init__("\n".join(map(str, files)))
+
+
+class CampaignConflict(SearchError):
+    """A step of a campaign stands in the store as another study than the file now makes of it."""
+
+
+class CampaignStopped(SearchError):
+    """A step has found nothing that the next one could go on from; the message says why."""
+
+
+class HistoryError(SearchError):
+    """Results that were come by elsewhere can't be imported as they are; a line for each reason."""
 
 
 class StudyConflict(SearchError):
@@ -128,6 +148,10 @@ class PlaceError(SearchError):
 
 class Diverged(SearchError):
     """The loss or a metric stopped being finite during training."""
+
+
+class NotComparable(SearchError):
+    """Two results that can't be held against each other; the message names what differs."""
 
 
 class DifferentItems(SearchError):

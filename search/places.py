@@ -1,6 +1,8 @@
 """Places for checkpoints, figures and reports: a folder of this machine, or a URL that fsspec reaches, such as s3://."""
 
+import tempfile
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -39,7 +41,10 @@ class Remote:
         self.filesystem.put_file(str(file), f"{self.path}/{name}")
 
     def read(self, name: str) -> bytes:
-        """What stands in a file. Raises FileNotFoundError, or what its filesystem raises when it can't be reached."""
+        """What stands in a file.
+
+        Raises FileNotFoundError, or what the filesystem raises where it can't be reached.
+        """
         content: bytes = self.filesystem.cat_file(f"{self.path}/{name}")
         return content
 
@@ -92,6 +97,22 @@ def check_place(place: str, variable: str) -> None:
         raise PlaceError(
             f"{variable} names {folder}, which can't be written to ({reason(error)}): check its {advice}."
         ) from error
+
+
+def written_into(folder: Path | Remote, write: Callable[[Path], None]) -> list[str]:
+    """Has files written aside and moves or uploads them, so that nobody reads half of one; returns their names."""
+    if isinstance(folder, Path):
+        folder.mkdir(parents=True, exist_ok=True)
+    beside = folder if isinstance(folder, Path) else None  # where a file can be moved from in one step
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".") as aside:
+        write(Path(aside))
+        files = sorted(Path(aside).iterdir())
+        for file in files:
+            if isinstance(folder, Path):
+                file.replace(folder / file.name)
+            else:
+                folder.put(file, file.name)
+    return [str(folder / file.name) for file in files]
 
 
 def reason(error: Exception) -> str:

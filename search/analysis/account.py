@@ -31,7 +31,7 @@ def space(study: StudyDefinition) -> Table:
 def domain(parameter: Parameter) -> str:
     """What a parameter might be, in words."""
     if isinstance(parameter, Choices):
-        return ", ".join(map(_written, parameter.choices))
+        return ", ".join(map(written, parameter.choices))
     ends = parameter.domain()
     span = f"{shown(ends.low)} to {shown(ends.high)}"
     details = [f"{len(parameter.values())} points"] if isinstance(parameter, Grid) else []
@@ -44,7 +44,7 @@ def fixed(study: StudyDefinition) -> Table:
     """Everything else that decides a run, with its value."""
     knobs = study.training.model_dump()
     settings = {"model": study.model.name, **study.model.arguments, **knobs}
-    rows = [(words(name), _written(value)) for name, value in settings.items() if name not in study.space]
+    rows = [(words(name), written(value)) for name, value in settings.items() if name not in study.space]
     return Table(("setting", "value"), tuple(rows))
 
 
@@ -148,7 +148,7 @@ def data(results: Results) -> Table:
         ("validation items with a label", f"{results.row.validation_items:,}"),
         ("share of training carved off for validation", shown(section.validation_share)),
         ("seed of that carving", str(section.split_seed)),
-        *((words(name), _written(value)) for name, value in section.options.items()),
+        *((words(name), written(value)) for name, value in section.options.items()),
         ("fingerprint", results.row.data_fingerprint),
     ]
     return Table(("", ""), tuple(rows))
@@ -218,8 +218,8 @@ def _some(numbers: Sequence[int], of: str = "") -> str:
     return text if len(numbers) <= _MOST_NAMED else f"{text} and {len(numbers) - _MOST_NAMED:,} more {of}".strip()
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """A setting's value, whole: `shown` cuts long texts."""
     if isinstance(value, list | tuple):
-        return ", ".join(map(_written, value))
+        return ", ".join(map(written, value))
     return value if isinstance(value, str) else shown(value)

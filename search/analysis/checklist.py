@@ -74,7 +74,9 @@ def _code(results: Results) -> Iterator[Item]:
     yield Item("A specification of dependencies", f"search {row.code_version}, {versions}." if versions else None)
     yield Item(
         "Training code",
-        f"search {row.code_version} (affect-search), with definition {row.definition.hash[:16]}." if is_ours else None,
+        f"search {row.code_version} (affect-search), with definition {row.definition.hash[:16]}."
+        if is_ours
+        else None,
     )
     yield Item("Evaluation code", "The same." if is_ours else None)
     yield Item("Pretrained models", hint="Checkpoints are where SEARCH_CHECKPOINTS says, if you kept them.")

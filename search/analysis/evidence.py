@@ -7,7 +7,7 @@ from functools import partial
 
 from search.analysis import quantities
 from search.analysis.axes import shown, words
-from search.analysis.findings import Comparison, Conclusion, Configuration, Level
+from search.analysis.findings import Comparison, Conclusion, Configuration, Level, Spread
 from search.analysis.quantities import ABSENT
 from search.analysis.results import Results
 from search.analysis.trials import ranked
@@ -77,31 +77,31 @@ def comparisons(results: Results, conclusion: Conclusion) -> Table:
         f"p, corrected: the larger of the two{_corrected(len(rows))}; below 0.05 the two can be told apart.",
         "Hedges' g: the difference in units of the spread over seeds.",
     ]
-    columns = ("better", "worse", f"difference{f' ({unit})' if unit else ''}", "p over seeds", "p over items")
-    columns += ("p, corrected", "Hedges' g", "told apart", "seeds needed")
-    return without_empty_columns(Table(columns, tuple(rows), tuple(notes)))
+    difference = f"difference ({unit})" if unit else "difference"
+    tested = ("p over seeds", "p over items", "p, corrected", "Hedges' g", "told apart", "seeds needed")
+    return without_empty_columns(Table(("better", "worse", difference, *tested), tuple(rows), tuple(notes)))
 
 
 def runs(results: Results, conclusion: Conclusion) -> Table:
     """A row for each complete run that the conclusion rests on, with its seed."""
     metric = results.definition.objective
     seeds = {record.ticket: record.seed for record in results.records}
+    same = conclusion.judged_on == "validation"
     rows = [
         (
             level.name,
             _others(chosen.parameters, level.values),
             str(ticket),
             str(seeds[ticket]),
-            quantities.amount(metric, _nth(chosen.validation and chosen.validation.values, i)),
-            quantities.amount(metric, _nth(chosen.judged and chosen.judged.values, i)),
+            quantities.amount(metric, _nth(chosen.validation, i)),
+            *([] if same else [quantities.amount(metric, _nth(chosen.judged, i))]),
         )
         for level in conclusion.levels
         for chosen in level.configurations
         for i, ticket in enumerate(chosen.tickets)
     ]
-    measured = [quantities.measured(metric, split) for split in ("validation", conclusion.judged_on)]
-    if conclusion.judged_on == "validation":
-        rows, measured = [row[:-1] for row in rows], measured[:1]
+    splits = ["validation"] if same else ["validation", conclusion.judged_on]
+    measured = [quantities.measured(metric, split) for split in splits]
     return without_empty_columns(Table(("value", "with", "trial", "seed", *measured), tuple(rows)))
 
 
@@ -177,8 +177,8 @@ def _others(parameters: Parameters, values: Iterable[str]) -> str:
     return ", ".join(texts)
 
 
-def _nth(values: Sequence[float] | None, i: int) -> float | None:
-    return values[i] if values is not None and i < len(values) else None
+def _nth(spread: Spread | None, i: int) -> float | None:
+    return spread.values[i] if spread is not None and i < len(spread.values) else None
 
 
 def _best_epoch(results: Results, record: TrialRecord) -> int:

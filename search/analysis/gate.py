@@ -27,8 +27,9 @@ _POLICIES = {
     "/artifacts/": "sandbox; default-src 'none'; img-src 'self'; style-src 'unsafe-inline'",
     # A report draws its figures with scripts of its own. Whoever writes to where reports are kept gets no further:
     # the page is of no site, so it neither sees the login nor reaches anything. Its own policy is stricter still.
-    "/reports/": "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
-    "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'",
+    "/reports/": "sandbox allow-scripts allow-downloads; default-src 'none'; "
+    "script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'",
 }
 
 
@@ -112,8 +113,10 @@ def _is_foreign_write(environ: "WSGIEnvironment") -> bool:
 
 
 def _with_headers(start_response: "StartResponse", path: str) -> "StartResponse":
-    policies = [policy for prefix, policy in _POLICIES.items() if path.startswith(prefix)]
-    ours = _HEADERS | {"Content-Security-Policy": policy for policy in policies}
+    ours = dict(_HEADERS)
+    for prefix, policy in _POLICIES.items():
+        if path.startswith(prefix):
+            ours["Content-Security-Policy"] = policy
     dropped = {name.lower() for name in ours} | {"access-control-allow-origin"}
 
     def start(status: str, headers: list[tuple[str, str]], *error: object) -> Callable[[bytes], object]:

@@ -26,7 +26,7 @@ def sentences(results: Results, conclusion: Conclusion) -> list[str]:
         return [
             f"The {quantities.counted(len(results.searched), 'result')} were collected by hand and imported from "
             f"{origin.source} (SHA-256 {origin.sha256}).",
-            f"Values are {quantities.measured(results.definition.objective, origin.judged_on)}, as reported there.",
+            f"Values are {quantities.measured(results.definition.objective, origin.judged_on)} as reported.",
             *origin.notes,
         ]
     return [
@@ -53,7 +53,9 @@ def _data(results: Results) -> Iterator[str]:
 
 def _search(results: Results) -> Iterator[str]:
     study = results.definition
-    searched = [f"{words(name)} ({domain(parameter)}; {parameter.role})" for name, parameter in study.space.items()]
+    searched = [
+        f"{words(name)} ({domain(parameter)}; {parameter.role})" for name, parameter in study.space.items()
+    ]
     yield f"We searched {listed(searched)}, with all other settings fixed."
     trials = quantities.counted(len(results.searched), "trial")
     epochs = quantities.counted(study.training.epochs, "epoch")
@@ -61,7 +63,8 @@ def _search(results: Results) -> Iterator[str]:
     yield f"In {trials}{upto}, {_SAMPLERS[study.sampler]} (seed {study.seed})."
     if study.pruner.name != "none":
         source = _SOURCES.get(study.pruner.name, "")
-        yield f"Trials were stopped early by this rule: {account.pruner(study)}{source}. {account.pruning(results)}"
+        yield f"Trials were stopped early by this rule: {account.pruner(study)}{source}."
+        yield account.pruning(results)
     infeasible = sum(record.is_infeasible for record in results.searched)
     if infeasible:
         yield f"Of the trials, {infeasible:,} diverged or failed."
@@ -76,16 +79,16 @@ def _selection(results: Results, conclusion: Conclusion) -> Iterator[str]:
     each = f"For each value of {listed(names)}, the" if names else "The"
     several = study.confirm.configurations > 1
     yield (
-        f"{each} {'configurations were' if several else 'configuration was'} chosen of which the objective, as the "
-        "median with its nearest neighbours in the other parameters, was best, and trained again from scratch with "
-        f"{quantities.counted(study.confirm.seeds, 'fresh seed')}, without early stopping; a seed moves "
+        f"{each} {'configurations were' if several else 'configuration was'} chosen of which the objective, as "
+        "the median with its nearest neighbours in the other parameters, was best, and trained again from scratch "
+        f"with {quantities.counted(study.confirm.seeds, 'fresh seed')}, without early stopping; a seed moves "
         "initialisation, order of the data and augmentation."
     )
     if results.readings:
         items = "" if conclusion.items is None else f" ({quantities.counted(conclusion.items, 'item')})"
         yield (
-            f"Each of these models was shown the {conclusion.judged_on} split{items} once it was trained, at its best "
-            f"epoch on the validation split; the {conclusion.judged_on} split was read "
+            f"Each of these models was shown the {conclusion.judged_on} split{items} once it was trained, at its "
+            f"best epoch on the validation split; the {conclusion.judged_on} split was read "
             f"{quantities.counted(conclusion.readings, 'time')} in all."
         )
 
@@ -93,15 +96,15 @@ def _selection(results: Results, conclusion: Conclusion) -> Iterator[str]:
 def _statistics(results: Results, conclusion: Conclusion) -> Iterator[str]:
     if not results.confirmed:
         return
-    yield "We report means over seeds with sample standard deviations and 95 % intervals of the mean by Student's t."
+    yield "We report means over seeds, sample standard deviations, and 95 % intervals of the mean by Student's t."
     if conclusion.comparisons:
         tests = sorted({each.items_test for each in conclusion.comparisons if each.items_test})
         items = f" and, over the items of the {conclusion.judged_on} split, {listed(tests)}" if tests else ""
         number = len(conclusion.comparisons)
         holm = f", corrected for {number:,} comparisons by Holm's method" if number > 1 else ""
         yield (
-            f"Two values were compared by Welch's t test over seeds{items}; the larger p value counts{holm}, and p "
-            "below 0.05 is called distinguishable."
+            f"Two values were compared by Welch's t test over seeds{items}; the larger p value counts{holm}, and "
+            "p below 0.05 is called distinguishable."
         )
 
 

@@ -69,7 +69,8 @@ def progress(results: "Results") -> str:
 
 def launch_command(name: str) -> str:
     """The command that launches the study of that name."""
-    base, version, _ = name.partition("@")
+    base, at, number = name.partition("@")
+    version = f"{at}{number}"
     stem, _, preset = base.rpartition("-")
     shipped = catalog.names("studies")
     if base in shipped:
@@ -77,8 +78,18 @@ def launch_command(name: str) -> str:
     elif stem in shipped:
         command = f"search launch {stem} --preset {preset}"
     else:
-        return f"search launch STUDY.yaml --name {name}"
+        return _campaign_command(base, version) or f"search launch STUDY.yaml --name {name}"
     return f"{command} --name {name}" if version else command
+
+
+def _campaign_command(base: str, version: str) -> str | None:
+    """The command for a step of a shipped campaign, such as `clsfer-quick-2-eps`."""
+    for name in catalog.names("campaigns"):
+        step = re.fullmatch(rf"({name}(?:-(\w+))?)-\d+-[\w-]+", base)
+        if step:
+            preset = f" --preset {step[2]}" if step[2] else ""
+            return f"search campaign launch {name}{preset}{f' --name {step[1]}{version}' if version else ''}"
+    return None
 
 
 def literal(text: str) -> str:

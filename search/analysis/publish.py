@@ -1,7 +1,5 @@
 """Publishing a study: its figures, its report and a note, to files and to optuna-dashboard."""
 
-import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,13 +13,15 @@ from search.analysis.pages import write_pages
 from search.analysis.paper import write_paper
 from search.analysis.pictures import write_pictures
 from search.analysis.report import Report, work_out, write_report
-from search.places import Remote, open_place
+from search.places import Remote, open_place, written_into
 from search.store import publication, studies
 from search.store.connection import Store
 from search.store.studies import StudyRow
 
 
-def publish(store: Store, name: str, place: str, *, images: bool = False, paper: bool = False) -> tuple[Report, list[str]]:
+def publish(
+    store: Store, name: str, place: str, *, images: bool = False, paper: bool = False
+) -> tuple[Report, list[str]]:
     """Works a study out anew, writes its figures and its report to `place`/NAME, and shows them in the dashboard.
 
     place: a folder or a URL. images: also each figure as PNG and SVG; paper: also what a paper needs, in
@@ -38,9 +38,9 @@ def publish(store: Store, name: str, place: str, *, images: bool = False, paper:
 
     report, files = store.run_statement(work)
     if images:
-        files += _written_into(target / "figures", partial(write_pictures, report.figures))
+        files += written_into(target / "figures", partial(write_pictures, report.figures))
     if paper:
-        files += _written_into(target / "paper", partial(write_paper, report))
+        files += written_into(target / "paper", partial(write_paper, report))
     return report, files
 
 
@@ -58,8 +58,8 @@ def publish_if_due(store: Store, row: StudyRow, place: str, *, every_seconds: fl
 
 def _publish_pages(connection: Connection, row: StudyRow, target: Path | Remote) -> tuple[Report, list[str]]:
     report = work_out(results.read(connection, row))
-    files = _written_into(target / "figures", partial(write_pages, report.figures))
-    files += _written_into(target, partial(write_report, report))
+    files = written_into(target / "figures", partial(write_pages, report.figures))
+    files += written_into(target, partial(write_report, report))
 
     def change(study: Study) -> None:
         # It imports scikit-learn for a second: not before the first trial has finished.
@@ -73,19 +73,3 @@ def _publish_pages(connection: Connection, row: StudyRow, target: Path | Remote)
 
     publication.change_dashboard(connection, row.study_id, change)
     return report, files
-
-
-def _written_into(folder: Path | Remote, write: Callable[[Path], None]) -> list[str]:
-    """Has the files written aside and moves or uploads them, so that nobody reads half of one."""
-    if isinstance(folder, Path):
-        folder.mkdir(parents=True, exist_ok=True)
-    beside = folder if isinstance(folder, Path) else None  # where a file can be moved from in one step
-    with tempfile.TemporaryDirectory(dir=beside, prefix=".") as aside:
-        write(Path(aside))
-        files = sorted(Path(aside).iterdir())
-        for file in files:
-            if isinstance(folder, Path):
-                file.replace(folder / file.name)
-            else:
-                folder.put(file, file.name)
-    return [str(folder / file.name) for file in files]

@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 class Reports:
-    """A WSGI application around another one: `/reports/NAME` is the report of that study, the rest is the other's.
+    """A WSGI application around another one: `/reports/NAME` is a study's report, the rest is the other's.
 
-    place: the folder or URL that studies are published to. Nothing but report.html of a study's folder is ever read.
+    place: the folder or URL that studies are published to. Nothing but report.html of a study's folder is read.
     """
 
     def __init__(self, app: "WSGIApplication", place: str) -> None:

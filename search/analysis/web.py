@@ -46,7 +46,9 @@ def policy(scripts: str) -> str:
     Plotly compiles the shaders of parallel coordinates with `Function`, hence `unsafe-eval`, and styles its own
     elements.
     """
-    digests = [hashlib.sha256(text.encode()).digest() for text in re.findall("<script>(.*?)</script>", scripts, re.S)]
+    digests = [
+        hashlib.sha256(text.encode()).digest() for text in re.findall("<script>(.*?)</script>", scripts, re.S)
+    ]
     hashes = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
     allowed = " ".join([*hashes, "'unsafe-eval'"]) if hashes else "'none'"
     return (

@@ -12,7 +12,7 @@ from optuna.trial import TrialState, create_trial
 from search.store.storage import PostgresStorage
 from search.store.studies import distributions
 from search.store.trials import Distributions, Parameters
-from search.study.definition import Hyperband, Median, StudyDefinition
+from search.study.definition import Hyperband, Median, NoPruner, StudyDefinition
 
 _DRAFT = create_trial(state=TrialState.RUNNING)  # stands for the trial whose parameters are being drawn
 
@@ -49,7 +49,7 @@ class Guide:
         self.distributions: Distributions = distributions(definition)
         self._definition = definition
         self._trials = _TrialCache(storage)
-        self._pruner = _pruner(definition)
+        self._pruner = make_pruner(definition.pruner)
         self._study = self._load(RandomSampler())
         self._ended: int | None = None
 
@@ -97,9 +97,8 @@ def _sampler(definition: StudyDefinition, seed: int) -> BaseSampler:
     return TPESampler(seed=seed)
 
 
-def _pruner(definition: StudyDefinition) -> BasePruner:
-    """Steps are epochs counted from 1, so resources are epochs too."""
-    pruner = definition.pruner
+def make_pruner(pruner: Hyperband | Median | NoPruner) -> BasePruner:
+    """The pruner that a study names. Steps are epochs counted from 1, so resources are epochs too."""
     if isinstance(pruner, Hyperband):
         return HyperbandPruner(pruner.min_resource, pruner.max_resource, pruner.reduction_factor)
     if isinstance(pruner, Median):

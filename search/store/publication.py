@@ -46,7 +46,7 @@ def take_turn(connection: Connection, study_id: int, *, seconds: float) -> bool:
 
 
 def take_stage_turn(connection: Connection, study_id: int) -> bool:
-    """Whether the caller is to publish the stage of a study that has just ended: of all who ask, one is told yes."""
+    """Whether the caller is to publish a stage that has just ended: of all who ask, one is told yes."""
     return connection.execute(_TAKE_STAGE_TURN, {"study_id": study_id}).rowcount == 1
 
 

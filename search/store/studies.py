@@ -403,7 +403,7 @@ def _existing(
     ).one_or_none()
     if row is None:
         raise StudyConflict(f"an Optuna study named {definition.name!r} is there that this service did not make.")
-    advice = f"To search anew, give it another name: `search launch ... --name {_next_version(definition.name)}`."
+    advice = f"To search anew, give it another name: `search launch ... --name {next_version(definition.name)}`."
     if row.definition_hash != definition.hash:
         differences = StudyDefinition.from_json(row.definition).differences(definition)
         shown = "\n".join(f"  {line}" for line in differences)
@@ -426,7 +426,8 @@ def _existing(
     return int(row.study_id)
 
 
-def _next_version(name: str) -> str:
+def next_version(name: str) -> str:
+    """The name under which another study of that name can be registered, such as `clsfer_lr@2`."""
     base, _, version = name.partition("@")
     return f"{base}@{int(version or 1) + 1}"
 

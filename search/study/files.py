@@ -24,13 +24,10 @@ def load_study(name_or_path: str, *, preset: str | None = None, root: str | None
 
     Raises UnknownName if there is no such study, file or preset, StudyFileError with all that is wrong in it.
     """
-    path = _path(name_or_path)
-    sections, problems = _read(path)
-    presets = _presets(sections.pop("presets", None), problems)
+    path = study_file(name_or_path)
+    sections, problems = read_study(path, preset)
     if preset is not None:
-        if preset not in presets:
-            raise UnknownName(f"{path} has no preset {preset!r}; there are: {', '.join(presets) or 'none'}.")
-        sections = _overlaid(sections, presets[preset], preset)
+        sections |= _named_after(sections.get("name"), preset)
     dataset = sections.get("dataset")
     if root is not None and dataset and isinstance(dataset.value, dict):
         sections["dataset"] = Located(dataset.line, dataset.value | {"root": Located(dataset.line, root)})
@@ -44,11 +41,12 @@ def load_study(name_or_path: str, *, preset: str | None = None, root: str | None
 
 def preset_names(name_or_path: str) -> list[str]:
     """The presets of a study file, in its order. Raises as `load_study` does, but looks at nothing else."""
-    sections, _ = _read(_path(name_or_path))
+    sections, _ = read_file(study_file(name_or_path))
     return list(_presets(sections.get("presets"), []))
 
 
-def _path(name_or_path: str) -> Path:
+def study_file(name_or_path: str) -> Path:
+    """The file of a study. Raises UnknownName."""
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
         return catalog.study_path(name_or_path)
@@ -57,15 +55,39 @@ def _path(name_or_path: str) -> Path:
     return path
 
 
-def _read(path: Path) -> tuple[Sections, list[Problem]]:
+def read_study(path: Path, preset: str | None) -> tuple[Sections, list[Problem]]:
+    """The sections of a study file with a preset laid over them, and what is wrong with single keys.
+
+    Raises UnknownName where there is no such preset, StudyFileError where there is no mapping to speak of.
+    """
+    sections, problems = read_file(path)
+    presets = _presets(sections.pop("presets", None), problems)
+    if preset is None:
+        return sections, problems
+    if preset not in presets:
+        raise UnknownName(f"{path} has no preset {preset!r}; there are: {', '.join(presets) or 'none'}.")
+    return overlaid(sections, presets[preset]), problems
+
+
+def overlaid(base: Sections, overlay: Sections) -> Sections:
+    """A study's sections with those of `overlay` merged into them, key by key."""
+    return base | {key: _merged(key, base.get(key), above) for key, above in overlay.items()}
+
+
+def read_file(path: Path) -> tuple[Sections, list[Problem]]:
+    """The mapping of a YAML file, and what is wrong with single keys. Raises StudyFileError."""
+    return yaml_source.read(read_text(path), str(path))
+
+
+def read_text(path: Path) -> str:
+    """What a YAML file holds. Raises StudyFileError where it can't be read or is no UTF-8."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise StudyFileError(str(path), [Problem(1, "file", f"can't be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise StudyFileError(str(path), [Problem(line, "file", "is not UTF-8 text")]) from error
-    return yaml_source.read(text, str(path))
 
 
 def _presets(entry: Located | None, problems: list[Problem]) -> dict[str, Sections]:
@@ -89,13 +111,11 @@ def _presets(entry: Located | None, problems: list[Problem]) -> dict[str, Sectio
     return presets
 
 
-def _overlaid(base: Sections, overlay: Sections, preset: str) -> Sections:
-    merged = base | {key: _merged(key, base.get(key), above) for key, above in overlay.items()}
-    name = base.get("name")
-    if name and isinstance(name.value, str):
-        stem, at, version = name.value.partition("@")
-        merged["name"] = Located(name.line, f"{stem}-{preset}{at}{version}")
-    return merged
+def _named_after(name: Located | None, preset: str) -> Sections:
+    if not (name and isinstance(name.value, str)):
+        return {}
+    stem, at, version = name.value.partition("@")
+    return {"name": Located(name.line, f"{stem}-{preset}{at}{version}")}
 
 
 def _merged(key: str, below: Located | None, above: Located) -> Located:

@@ -23,16 +23,16 @@ def explained(error: ValidationError, path: KeyPath, known: dict[str, FieldInfo]
     tagged = path[:1] in (("space",), ("pruner",))
     for each in error.errors(include_url=False):
         inside = each["loc"][1:] if tagged else each["loc"]
-        key = str(inside[-1]) if inside else ""
-        if each["type"] == "extra_forbidden":
-            text = unknown(key, known)
-        elif each["type"] == "missing" and key in known:
-            text = missing(known[key])
-        elif each["type"] == "missing":
-            text = "missing"
-        else:
-            text = message(each)
-        yield (*path, *inside), text
+        yield (*path, *inside), about(each, str(inside[-1]) if inside else "", known)
+
+
+def about(error: ErrorDetails, key: str, known: dict[str, FieldInfo]) -> str:
+    """One sentence without its full stop about `key` of a section whose fields are `known`."""
+    if error["type"] == "extra_forbidden":
+        return unknown(key, known)
+    if error["type"] == "missing":
+        return missing(known[key]) if key in known else "missing"
+    return message(error)
 
 
 def message(error: ErrorDetails) -> str:

@@ -64,7 +64,7 @@ class _Parameter(BaseModel):
     )
 
 
-def _refuse_nesting(choice: Any) -> Any:
+def refuse_nesting(choice: Any) -> Any:
     if isinstance(choice, list | dict):
         raise ValueError("a choice is a number, a text, true, false or null")
     return choice
@@ -73,7 +73,7 @@ def _refuse_nesting(choice: Any) -> Any:
 class Choices(_Parameter):
     """Values without an order."""
 
-    choices: tuple[Annotated[Scalar, BeforeValidator(_refuse_nesting)], ...] = Field(
+    choices: tuple[Annotated[Scalar, BeforeValidator(refuse_nesting)], ...] = Field(
         min_length=1, description="The values to try."
     )
 

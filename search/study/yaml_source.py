@@ -90,7 +90,8 @@ def read(text: str, file: str) -> tuple[dict[str, Located], list[Problem]]:
         raise _not_yaml(file, 1, "it is nested too deeply") from error
     if not isinstance(node, yaml.MappingNode):
         found = "empty" if node is None else f"a {'list' if isinstance(node, yaml.SequenceNode) else 'text'}"
-        raise StudyFileError(file, [Problem(1, "file", f"is {found}; a study is a mapping such as 'name: ...'")])
+        advice = "it should be a mapping such as 'question: ...'"
+        raise StudyFileError(file, [Problem(1, "file", f"is {found}; {advice}")])
     reader = _Reader()
     content = reader.read(node, 1, ()).value
     return content if isinstance(content, dict) else {}, reader.problems

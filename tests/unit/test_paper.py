@@ -1,4 +1,4 @@
-"""What a paper gets: LaTeX that compiles, sentences that are true, a checklist that claims no more than is known."""
+"""What a paper gets: sound LaTeX, sentences that are true, a checklist that claims no more than is known."""
 
 import re
 from dataclasses import replace
@@ -12,7 +12,7 @@ from search.analysis.checklist import checklist
 from search.analysis.evidence import Table
 from search.analysis.paper import write_paper
 from search.analysis.report import Report
-from tests.make_results import HOSTILE, make_done, make_imported, make_record, make_searching, make_study
+from tests.make_reports import HOSTILE, make_done, make_imported, make_record, make_searching, make_study
 from tests.tex import Tex
 
 TABLES = ("comparisons.tex", "levels.tex", "space.tex")
@@ -54,7 +54,9 @@ def test_text_of_people_is_set_letter_by_letter(tmp_path: Path) -> None:
     assert Tex(files["comparisons.tex"]).text.count(HOSTILE.replace('"', "''")) == 2
 
 
-@pytest.mark.parametrize("text", [HOSTILE, "a--b---c", "[x]", "*", "50 % ± 3", "naïve\x00\u202ebidi", "…–"])
+@pytest.mark.parametrize(
+    "text", [HOSTILE, "a--b---c", "[x]", "*", "50 % ± 3", "naïve\x00\u202ebidi", "…\N{EN DASH}"]
+)
 def test_any_text_comes_back_from_latex(text: str) -> None:
     printable = "".join(letter for letter in text if letter.isprintable())
     assert Tex(latex.literal(text)).text == printable
@@ -114,7 +116,10 @@ def test_the_methods_of_an_import_leave_to_the_authors_what_only_they_know() -> 
 def test_the_checklist_answers_what_is_known_and_leaves_the_rest(tmp_path: Path) -> None:
     text = write(tmp_path, make_done())["checklist.md"]
     assert len(re.findall(r"^- \[[ x]\]", text, re.M)) == 21
-    assert "- [x] The exact number of training and evaluation runs: 8 trials of the search, 6 fresh runs, 6 readings" in text
+    assert (
+        "- [x] The exact number of training and evaluation runs: 8 trials of the search, 6 fresh runs, 6 readings"
+        in text
+    )
     assert "- [ ] A description of the computing infrastructure: for you to say." in text
     assert "hash-of-test" in text
 

@@ -19,11 +19,12 @@ from search.analysis.evidence import Table
 from search.analysis.figures import draw
 from search.analysis.findings import Comparison, Conclusion, HealthWarning, Spread
 from search.analysis.note import literal
+from search.analysis.quantities import ABSENT
 from search.analysis.report import MOST_COMPARISONS, Report, definition_yaml, write_report
 from search.analysis.results import Results
 from search.store.readings import Reading
 from search.study import StudyDefinition, load_study
-from tests.make_results import (
+from tests.make_reports import (
     BEGAN,
     HOSTILE,
     make_done,
@@ -214,7 +215,9 @@ def test_a_comparison_that_is_not_established_says_what_it_would_take() -> None:
 
 
 def test_reasons_are_counted_and_the_last_line_of_each_is_shown() -> None:
-    records = [make_record(i, (), state="failed", reason="Traceback\n  deep\nCUDA out of memory") for i in range(10)]
+    records = [
+        make_record(i, (), state="failed", reason="Traceback\n  deep\nCUDA out of memory") for i in range(10)
+    ]
     records.append(make_record(10, (), state="failed", reason="x" * 1000))
     study = make_study()
     table = account.failures(Results(make_row(study, records), records, {}, []))
@@ -259,7 +262,9 @@ def test_text_of_people_is_shown_letter_by_letter(tmp_path: Path) -> None:
     html, markdown = write(tmp_path, results, conclusion, warnings, figures=True)
     for page in (Page(html), rendered(markdown)):
         assert page.texts.count(HOSTILE) >= 5
-        assert not [tag for tag, each in page.tags if tag == "img" or "onerror" in each or "javascript" in str(each)]
+        assert not [
+            tag for tag, each in page.tags if tag == "img" or "onerror" in each or "javascript" in str(each)
+        ]
 
 
 def test_markdown_shows_any_text_letter_by_letter() -> None:
@@ -288,7 +293,7 @@ def test_the_folder_of_the_data_stays_at_home(tmp_path: Path) -> None:
 # That it can be run again
 
 
-@pytest.mark.parametrize("study", map(load_study, catalog.names("studies")), ids=lambda study: study.name)
+@pytest.mark.parametrize("study", [*map(load_study, catalog.names("studies"))], ids=lambda study: study.name)
 def test_the_definition_is_a_study_file_of_the_same_search(tmp_path: Path, study: StudyDefinition) -> None:
     (tmp_path / "study.yaml").write_text(definition_yaml(study))
     assert load_study(str(tmp_path / "study.yaml")).hash == study.hash
@@ -300,7 +305,7 @@ def test_the_definition_is_a_study_file_of_the_same_search(tmp_path: Path, study
 def test_columns_of_numbers_are_known() -> None:
     rows = (
         ("a", "1,200", "1.00 ± 0.20", "< 0.001", "80.0 [79.0, 81.0]", "1e-5", "4 (1 infeasible)", "2, 8"),
-        ("b", "–", "-3", "0.5", "1", "–", "4", "1e-5 to 0.01, log"),
+        ("b", ABSENT, "-3", "0.5", "1", ABSENT, "4", "1e-5 to 0.01, log"),
     )
     numeric = Table(tuple("abcdefgh"), rows).numeric
     assert numeric == (False, True, True, True, True, True, True, False)

@@ -68,7 +68,20 @@ def test_everything_else_is_the_dashboards(place: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "nobody", ".", "..", "../..", "depth_lr@2/figures", "depth_lr@2/", "/etc", "a" * 65, "depth_lr@2\n", "%2e%2e", "\0"],
+    [
+        "",
+        "nobody",
+        ".",
+        "..",
+        "../..",
+        "depth_lr@2/figures",
+        "depth_lr@2/",
+        "/etc",
+        "a" * 65,
+        "depth_lr@2\n",
+        "%2e%2e",
+        "\0",
+    ],
 )
 def test_only_names_of_studies_lead_to_files(place: Path, name: str) -> None:
     status, headers, body = ask(place, f"/reports/{name}")

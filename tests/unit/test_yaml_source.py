@@ -116,10 +116,10 @@ def test_bombs_are_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "x.yaml:1: file: is empty; a study is a mapping such as 'name: ...'"),
-        ("# nothing\n", "x.yaml:1: file: is empty; a study is a mapping such as 'name: ...'"),
-        ("- a\n- b\n", "x.yaml:1: file: is a list; a study is a mapping such as 'name: ...'"),
-        ("just words", "x.yaml:1: file: is a text; a study is a mapping such as 'name: ...'"),
+        ("", "x.yaml:1: file: is empty; it should be a mapping such as 'question: ...'"),
+        ("# nothing\n", "x.yaml:1: file: is empty; it should be a mapping such as 'question: ...'"),
+        ("- a\n- b\n", "x.yaml:1: file: is a list; it should be a mapping such as 'question: ...'"),
+        ("just words", "x.yaml:1: file: is a text; it should be a mapping such as 'question: ...'"),
         ("a: 1\nb: [1, 2\nc: 3\n", "x.yaml:3: file: is not YAML: expected ',' or ']', but got ':'"),
         ("a: 1\n\tb: 2\n", "x.yaml:2: file: is not YAML: found character '\\t' that cannot start any token"),
         ("a: *b\n", "x.yaml:1: file: is not YAML: found undefined alias 'b'"),
