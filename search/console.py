@@ -181,7 +181,7 @@ def audit_tables(found: Audit) -> RenderableType:
         "winners": (winners or "none") + (f" and {more} more" if more > 0 else ""),
     }
     pruners = Table(
-        Column("pruner", no_wrap=True), "saved", "stopped", "winners stopped", box=None, pad_edge=False
+        Column("pruner", no_wrap=True), "saved", "stopped", "winners", "the best of them", box=None, pad_edge=False
     )
     for replay in found.replays:
         name = f"{pruner_words(replay.pruner)}{' (its own)' if replay.own else ''}"

@@ -1,5 +1,6 @@
 """Results of studies that nobody trained, as the store hands them over."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
@@ -19,6 +20,7 @@ from search.store.studies import Context, StudyRow, TrialRecord
 from search.study import StudyDefinition
 from search.tasks import EKMAN_NEUTRAL, Task
 
+HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y} **bold** [a](javascript:alert(1))"
 BEGAN = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 LR = {"role": "nuisance", "low": 1e-6, "high": 1e-2, "log": True}
 DEPTH = {"role": "scientific", "choices": [8, 2, 4]}
@@ -157,16 +159,21 @@ def results(
         validation_items=400,
         code_version="0.1.0",
         created_at=BEGAN,
-        counts={},
+        stage_counts={"search": Counter(record.state for record in records)},
         epochs=0,
         seconds=0.0,
+        search_epochs=0,
+        search_seconds=0.0,
         context=context or Context(),
     )
     return Results(row, records, made or {}, [], attempts([r for r in records if r.attempt], workers))
 
 
 def conclusion(
-    definition: StudyDefinition, searched: Sequence[TrialRecord], seeds: int
+    definition: StudyDefinition,
+    searched: Sequence[TrialRecord],
+    seeds: int,
+    classes: Sequence[str] = EKMAN_NEUTRAL,
 ) -> tuple[Conclusion, dict[int, Predictions]]:
     """What a study concludes whose best levels were run again with so many seeds, and the predictions of these."""
     generator = np.random.default_rng(1)
@@ -179,7 +186,7 @@ def conclusion(
         if best is not None and seeds:
             numbers = tuple(10_000 + 100 * len(levels) + seed for seed in range(seeds))
             again = [float(value) for value in best - 0.01 + generator.normal(0, 0.006, seeds)]
-            made |= {n: predictions(value, n) for n, value in zip(numbers, again, strict=True)}
+            made |= {n: predictions(value, n, classes=classes) for n, value in zip(numbers, again, strict=True)}
             judged = [float(np.mean(made[n].predicted.argmax(axis=1) == made[n].truth)) for n in numbers]
             chosen = (Configuration(ranking[0][0].parameters, best, numbers, 0, spread(again), spread(judged)),)
         parameters = trials[0].parameters

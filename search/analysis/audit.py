@@ -1,13 +1,13 @@
 """The pruning audit: what pruners would have saved of a study, and which winners they would have killed."""
 
-import math
 from collections.abc import Iterator, Sequence
 
-from search.analysis.axes import metric_scale
+from search.analysis.findings import HealthWarning
 from search.analysis.pruning import Audit, Correlation, Killed, Replay, pruner_words
 from search.analysis.replay import Pruner, stops
 from search.analysis.results import Results
-from search.analysis.statistics import pooled_deviation
+from search.analysis.search_health import run_noise
+from search.analysis.wording import sentence
 from search.store.studies import TrialRecord
 from search.study.definition import Hyperband, Median, NoPruner
 
@@ -28,7 +28,7 @@ def audit(results: Results) -> Audit:
         full=len(full),
         cut=len(cut),
         winners=tuple(record.ticket for record in winners if record.stage == "search"),
-        noise=_noise(results, full),
+        noise=run_noise(results),
         replays=replays,
         correlations=correlations,
         recommendation=_recommendation(full, replays, correlations, epochs),
@@ -36,12 +36,29 @@ def audit(results: Results) -> Audit:
     )
 
 
-def would_have_killed(results: Results) -> tuple[Killed, ...]:
-    """The winners that the study's own pruner would have stopped, had the trials come one after another."""
+def own_replay(results: Results) -> Replay | None:
+    """What the study's own pruner does to its winners; None where it has none, or no full curve is known."""
     full, pruner = _full(results), results.definition.pruner
     if isinstance(pruner, NoPruner) or not full:
-        return ()
-    return _replay(results, [*full, *_cut(results)], _winners(results, full), pruner).killed
+        return None
+    return _replay(results, [*full, *_cut(results)], _winners(results, full), pruner)
+
+
+def killed_winners(results: Results) -> Iterator[HealthWarning]:
+    """The study's own pruner would have stopped its winners, had they come once more."""
+    replay = own_replay(results)
+    if replay is None or replay.is_safe:
+        return
+    first = replay.killed[0]
+    run = f"a fresh run, trial {first.ticket}," if first.stage == "confirm" else f"trial {first.ticket}"
+    yield HealthWarning(
+        kind="pruner",
+        message=sentence(f"{pruner_words(replay.pruner)}: this pruner stops runs that would have won"),
+        evidence=sentence(
+            f"replayed over the learning curves, it stops {len(replay.killed)} of {replay.winners} runs of the "
+            f"search's winners, such as {run} after epoch {first.epoch}; see `search audit {results.row.name}`"
+        ),
+    )
 
 
 def _full(results: Results) -> list[TrialRecord]:
@@ -61,25 +78,11 @@ def _winners(results: Results, full: Sequence[TrialRecord]) -> list[TrialRecord]
         return []
     sign = 1 if results.definition.direction == "maximize" else -1
     best = max(sign * _value(record) for record in searched)
-    noise = _noise(results, full) or 0.0
+    noise = run_noise(results) or 0.0
     winners = [record for record in searched if sign * _value(record) >= best - noise]
     winners.sort(key=lambda record: sign * _value(record), reverse=True)
     tickets = {record.ticket for record in winners}
     return winners + [record for record in full if record.source in tickets]
-
-
-def _noise(results: Results, full: Sequence[TrialRecord]) -> float | None:
-    runs: dict[int | None, list[float]] = {}
-    for record in full:
-        if record.stage == "confirm":
-            runs.setdefault(record.source, []).append(_value(record))
-    if (deviation := pooled_deviation(list(runs.values()))) is not None:
-        return deviation
-    items, values = results.row.validation_items, [_value(record) for record in full]
-    if not items or not values or metric_scale(results.definition.objective) == 1.0:
-        return None
-    best = max(values)
-    return math.sqrt(best * (1 - best) / items)
 
 
 def _value(record: TrialRecord) -> float:
@@ -139,8 +142,8 @@ def _recommendation(
         return "No complete trial has a learning curve of more than one epoch: there is nothing to replay."
     if len(full) < FEW:
         return (
-            f"{len(full)} full learning curves are too few to say how the next study is best pruned: "
-            f"{FEW} are the least. Train some without a pruner."
+            f"Of {len(full)} full learning curves nothing can be said about the next study: {FEW} are the least. "
+            "Train some without a pruner."
         )
     safe = [replay for replay in replays if replay.is_safe and replay.saved >= _WORTH]
     agreed = _agreed(correlations)
@@ -151,8 +154,8 @@ def _recommendation(
     )
     if not safe:
         return (
-            f"{ranks}Take pruner none: no other would have saved {_WORTH:.0%} of the epochs and left most winners "
-            "of this study."
+            f"{ranks}Take pruner none: no other would have saved {_WORTH:.0%} of the epochs and left nearly all "
+            "winners of this study."
         )
     best = max(safe, key=lambda replay: replay.saved)
     left = f"{best.winners - len(best.killed)} of {best.winners} winners" if best.winners > 1 else "the winner"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from search.study.space import Choices, Parameter
 from search.study.yaml_source import Scalar
+from search.tasks import Direction
 
 # Words, with the unit where there is one, for names that don't speak for themselves.
 _WORDS = {
@@ -84,21 +85,27 @@ def is_numeric(parameter: Parameter) -> bool:
     return not isinstance(parameter, Choices) or all(type(choice) in (int, float) for choice in parameter.choices)
 
 
-def objective_axis(label: str, values: Sequence[float | None], full: float) -> Axis:
-    """The axis of an objective that some trials, those of None, have no value of.
+def objective_axis(label: str, values: Sequence[float | None], full: float, direction: Direction) -> Axis:
+    """The axis of an objective that some trials, those of None, have no value of: `position` takes None, too.
 
-    Those lie at its lower end, on a mark of their own, below all others. full: its upper end without any value.
+    Those lie on a mark of their own beyond all others, where it is worst. full: its upper end without any value.
     """
     known = [value for value in values if value is not None]
     low, high = (min(known), max(known)) if known else (0.0, full)
-    margin = (high - low) * 0.02 or 0.5
+    margin = (high - low) * 0.02 or 0.5 * full / 100
     low, high = low - margin, high + margin
-    ticks: dict[float, str] = {}
-    if None in values:
-        ticks = even_ticks(low, high)
-        low -= 0.1 * (high - low)
-        ticks = {low: "none"} | ticks
-    return Axis(label, low, high, ticks)
+    if None not in values:
+        return Axis(label, low, high, {})
+    ticks = even_ticks(low, high)
+    beyond = 0.1 * (high - low)
+    none = low - beyond if direction == "maximize" else high + beyond
+    return Axis(
+        label,
+        min(low, none),
+        max(high, none),
+        {none: "none"} | ticks,
+        lambda value: none if value is None else _itself(value),
+    )
 
 
 def words(name: str) -> str:

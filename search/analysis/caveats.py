@@ -101,7 +101,7 @@ def _of_the_readings(results: Results, judged: Judged) -> list[str]:
     if not results.readings:
         return []
     times = Counter(reading.ticket for reading in results.readings)
-    again = sum(count - 1 for count in times.values())
-    text = f"The {judged.split} split was read {len(results.readings)} times, by {len(times)} models"
-    lost = f"; {again} times again, because an attempt was lost" if again else ", once by each"
-    return [f"{text}{lost}."]
+    read = f"The {judged.split} split was read {len(results.readings)} times"
+    if len(times) == len(results.readings):
+        return [f"{read}, once by each of {len(times)} models."]
+    return [f"{read} by {len(times)} models: an attempt that was lost, or is under way, counts too."]

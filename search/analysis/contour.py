@@ -59,7 +59,7 @@ def contour(
     figure.add_traces(_marks(trials, xs, ys - _BELOW * step(rows) * written))
     figure.update_layout(xaxis=axis_layout(x, columns), yaxis=axis_layout(y, rows), plot_bgcolor=look.EMPTY)
     empty = "; empty cells have no trial with an epoch" if trials and np.isnan(best).any() else ""
-    more = f"; the best over {len(study.space) - 2} more parameters" if len(study.space) > 2 else ""
+    more = "; the best over all other parameters" if len(study.space) > 2 else ""
     look.dress(figure, study.question, f"{study.name} · {counted(records)}{empty}{more}", above=48)
     return figure
 

@@ -1,6 +1,6 @@
 """What makes a study's outcome doubtful, with the evidence in numbers."""
 
-from search.analysis import search_health, training_health
+from search.analysis import audit, search_health, training_health
 from search.analysis.findings import HealthWarning
 from search.analysis.results import Results
 
@@ -9,6 +9,7 @@ CHECKS = (
     search_health.edges,
     search_health.infeasible,
     search_health.budget,
+    audit.killed_winners,
     training_health.collapse,
     training_health.unrelated,
     training_health.flipped,

@@ -61,6 +61,13 @@ _SCRIPT = """
 })();
 """
 
+# plotly draws the axes of parallel coordinates black, whatever the page.
+_AXES = f"""
+@media screen and (prefers-color-scheme: dark) {{
+  .parcoords .axis .domain, .parcoords .axis line {{ stroke: {look.DARK[look.MUTED]} !important; }}
+}}
+"""
+
 _STYLE = f"""
 :root {{ color-scheme: light dark; }}
 body {{ margin: 0; background: {look.PAPER}; }}
@@ -70,12 +77,12 @@ body {{ margin: 0; background: {look.PAPER}; }}
 
 
 def scripts() -> str:
-    """What the head of a page must hold, once, for `division`s to be drawn: plotly.js and a script, as HTML.
+    """What the head of a page must hold, once, for `division`s to be drawn: plotly.js, a script and a style.
 
     The page says `color-scheme: light dark` and colours its own background by `prefers-color-scheme`.
     """
     script = _SCRIPT.replace("LIGHT_TO_DARK", json.dumps(look.DARK)).replace("CONFIG", json.dumps(_CONFIG))
-    return f"<script>{get_plotlyjs()}</script>\n<script>{script}</script>"
+    return f"<script>{get_plotlyjs()}</script>\n<script>{script}</script>\n<style>{_AXES}</style>"
 
 
 def division(figure: go.Figure) -> str:

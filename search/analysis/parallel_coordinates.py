@@ -34,13 +34,12 @@ def parallel_coordinates(
     complete = [value if record.state == "complete" else None for record, value in zip(tried, best, strict=True)]
     columns = [*_state(tried), *_parameters(study, tried), _objective(study, best, on)]
     many = len(columns) > _MANY
+    width = _ASKEW if many else _CHARACTERS // len(columns)
     figure = go.Figure()
     if tried:
         figure.add_trace(
             go.Parcoords(
-                dimensions=[
-                    _dimension(*column, _ASKEW if many else _CHARACTERS // len(columns)) for column in columns
-                ],
+                dimensions=[_dimension(*column, width) for column in columns],
                 line=_line(study, complete, metric_label(study.objective, on)),
                 unselected={"line": {"color": look.GREY, "opacity": 0.15}},
                 labelfont={"size": 11 if many else 13},
@@ -86,9 +85,10 @@ def _parameters(study: StudyDefinition, tried: Sequence[TrialRecord]) -> list[Co
 
 
 def _objective(study: StudyDefinition, best: Sequence[float | None], on: str | None) -> Column:
-    """The last axis. Trials without a value end below the others, on a mark of their own."""
-    axis = objective_axis(metric_label(study.objective, on), best, metric_scale(study.objective))
-    return axis, [axis.low if value is None else value for value in best]
+    """The last axis. Trials without a value end beyond the worst, on a mark of their own."""
+    full = metric_scale(study.objective)
+    axis = objective_axis(metric_label(study.objective, on), best, full, study.direction)
+    return axis, [axis.position(value) for value in best]
 
 
 def _dimension(axis: Axis, positions: Sequence[float], width: int) -> dict[str, Any]:

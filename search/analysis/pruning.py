@@ -38,8 +38,8 @@ class Replay:
 
     @property
     def is_safe(self) -> bool:
-        """Whether most winners would have been left."""
-        return 2 * len(self.killed) < self.winners
+        """Whether nearly all winners would have been left: four in five."""
+        return 5 * len(self.killed) <= self.winners
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ def stops(study: StudyDefinition, records: Sequence[TrialRecord], pruner: Pruner
     """The trials that `pruner` would have stopped: the epoch by number of the ticket.
 
     The trials are replayed one after another, in the order in which they started; confirming runs come last, as
-    further trials. One that a pruner had stopped in truth is replayed up to there, and then ends.
+    further trials. One that a pruner had stopped in truth is replayed up to there, and then ends. Nothing is asked
+    at the last epoch of a complete trial, as in the search.
     """
     replayed = create_study(
         direction=study.direction,
@@ -35,7 +36,8 @@ def stops(study: StudyDefinition, records: Sequence[TrialRecord], pruner: Pruner
         trial = replayed.ask()
         for epoch, value in record.curve.items():
             trial.report(value, epoch)
-            if epoch >= untouched and trial.should_prune():
+            is_last = record.state == "complete" and epoch == max(record.curve)
+            if epoch >= untouched and not is_last and trial.should_prune():
                 stopped[record.ticket] = epoch
                 break
         if record.ticket not in stopped and record.state == "complete":

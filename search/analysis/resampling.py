@@ -61,9 +61,9 @@ def resample(runs: Sequence[Predictions], metric: str, seed: int = _SEED) -> Res
     step = max(1, _AT_ONCE // units)
     blocks = []
     for start in range(0, REPLICATES, step):
-        weights = generator.multinomial(
-            units, np.full(units, 1 / units), size=min(step, REPLICATES - start)
-        ).astype(np.float64)
+        rows = min(step, REPLICATES - start)
+        drawn = generator.integers(units, size=(rows, units)) + units * np.arange(rows)[:, None]
+        weights = np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(np.float64)
         blocks.append([of_sums(weights @ shares, run, metric) for shares, run in zip(sums, runs, strict=True)])
     replicates = np.concatenate([np.stack(block) for block in blocks], axis=1)
     # A bootstrap's variance is (units - 1) / units of what it estimates: little for items, much for ten subjects.

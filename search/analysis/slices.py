@@ -26,15 +26,16 @@ def slices(
 ) -> go.Figure | None:
     """A plot for each parameter, in which every trial that was started is a point; None before the first.
 
-    Infeasible ones, which diverged or failed, are crosses, at the foot where they never finished an epoch: the
+    Infeasible ones, which diverged or failed, are crosses, beyond the worst where they never ended an epoch: the
     basic axis plot of https://github.com/google-research/tuning_playbook. on: as for `contour`.
     """
     tried = started(records)
     if not tried:
         return None
     best = [best_so_far(study, record) for record in tried]
-    up = objective_axis(metric_label(study.objective, on), best, metric_scale(study.objective))
-    ys = np.array([up.low if value is None else value for value in best], dtype=np.float32)
+    full = metric_scale(study.objective)
+    up = objective_axis(metric_label(study.objective, on), best, full, study.direction)
+    ys = np.array([up.position(value) for value in best], dtype=np.float32)
     axes = {name: parameter_axis(name, parameter) for name, parameter in study.space.items()}
     columns = min(len(axes), _SIDE_BY_SIDE)
     rows = math.ceil(len(axes) / columns)
@@ -54,7 +55,7 @@ def slices(
         figure.update_xaxes(_across(axis, columns, numeric=is_numeric(study.space[name])), **where)
     ticks = {"tickvals": [*up.ticks], "ticktext": [*up.ticks.values()]} if up.ticks else {}
     reach = up.high - up.low
-    figure.update_yaxes(range=[up.low - 0.04 * reach, up.high + 0.06 * reach], **ticks)
+    figure.update_yaxes(range=[up.low - 0.06 * reach, up.high + 0.06 * reach], **ticks)
     figure.update_yaxes(title={"text": look.wrapped(up.label, 30 if rows == 1 else 18)}, col=1)
     if rows > 1:
         figure.update_layout(height=_PANEL * rows + 120)

@@ -98,7 +98,9 @@ def two_proportions(share_a: float, share_b: float, items_a: int, items_b: int) 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values after Holm's correction for their number (1979, https://www.jstor.org/stable/4615733)."""
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
+    if len(p_values) < 2:
+        return [*p_values]
+    return [float(p) for p in multipletests(p_values, method="holm")[1]]
 
 
 def seeds_for(effect: float, *, comparisons: int = 1) -> int | None:

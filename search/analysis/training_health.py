@@ -44,7 +44,7 @@ def unrelated(results: Results) -> Iterator[HealthWarning]:
         results,
         _is_unrelated,
         kind="ccc",
-        message="lower the squared error but end at a concordance (CCC) near 0, as if they predicted the mean label",
+        message="lower the squared error but end at a concordance (CCC) near 0, as the mean label would",
         detail=lambda epochs: (
             f"its mean squared error falls from {shown(epochs[0]['mse'])} to {shown(epochs[-1]['mse'])}, "
             f"and its CCC ends at {min(_concordances(epochs[-1]).values(), key=abs):.3f}"

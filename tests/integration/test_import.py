@@ -158,8 +158,8 @@ def test_what_is_wrong_with_an_import_is_a_clear_message(run: Run, tmp_path: Pat
 def test_curves_are_audited_from_the_command_line(run: Run, store: Store, imported: ImportedStudy) -> None:
     trials = [
         ImportedTrial(
-            {"model": "CLSFER", "lr": 3.2e-6},
-            seed,
+            {"model": "CLSFER", "lr": 3.2e-6 + 1e-6 * seed},
+            0,
             0.05 * seed + 0.09,
             {epoch: {"accuracy": 0.05 * seed + 0.01 * epoch} for epoch in range(1, 10)},
             f"run{seed}",

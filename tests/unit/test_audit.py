@@ -8,7 +8,8 @@ import numpy as np
 import optuna
 import pytest
 
-from search.analysis.audit import audit, would_have_killed
+from search.analysis.audit import audit, own_replay
+from search.analysis.health import warnings
 from search.analysis.pruning import Audit, Replay, pruner_words
 from search.analysis.replay import stops
 from search.analysis.results import Results
@@ -155,12 +156,20 @@ def test_fresh_runs_tell_the_noise_and_are_replayed_last() -> None:
     assert own.pruner == MEDIAN | {"interval": 1}
     assert not any(replay.own for replay in others)
     assert [(killed.ticket, killed.stage) for killed in own.killed] == [(30, "confirm"), (31, "confirm")]
-    assert would_have_killed(results(definition, [*steady(), *fresh])) == own.killed
+    assert own_replay(results(definition, [*steady(), *fresh])) == own
+
+
+def test_a_pruner_that_kills_winners_is_warned_of() -> None:
+    (warning,) = warnings(results(study(pruner=MEDIAN), [*steady(), late(20)]))
+    assert warning.kind == "pruner"
+    assert "median, warmup_epochs 3" in warning.message.lower()
+    assert "1 of 1 runs of the search's winners, such as trial 20 after epoch 3" in warning.evidence
+    assert warnings(results(study(pruner=MEDIAN), steady())) == ()
 
 
 def test_a_study_without_a_pruner_has_killed_nobody() -> None:
-    assert would_have_killed(results(study(), [*steady(), late(20)])) == ()
-    assert would_have_killed(results(study(pruner=MEDIAN), [])) == ()
+    assert own_replay(results(study(), [*steady(), late(20)])) is None
+    assert own_replay(results(study(pruner=MEDIAN), [])) is None
 
 
 def test_curves_that_were_cut_are_counted_and_the_bias_is_told() -> None:
@@ -187,7 +196,7 @@ def test_lower_may_be_better() -> None:
 
 def test_few_curves_and_single_epochs_are_not_made_much_of() -> None:
     few = audit(results(study(), steady(4)))
-    assert few.recommendation.startswith("4 full learning curves are too few")
+    assert few.recommendation.startswith("Of 4 full learning curves nothing can be said")
     single = audit(results(study(), [trial(i, [0.5]) for i in range(12)]))
     assert (single.full, single.replays, single.correlations) == (0, (), ())
     assert "nothing to replay" in single.recommendation
@@ -213,7 +222,7 @@ def test_the_replay_is_what_optuna_does_live() -> None:
             running = live.ask()
             for epoch, value in record.curve.items():
                 running.report(value, epoch)
-                if running.should_prune():
+                if epoch < 27 and running.should_prune():
                     expected[record.ticket] = epoch
                     break
             ended = optuna.trial.TrialState.PRUNED if record.ticket in expected else None

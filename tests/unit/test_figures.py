@@ -1,6 +1,6 @@
-"""The figures, drawn from definitions and trial records as the store hands them over."""
+"""The figures of the search, drawn from definitions and trial records as the store hands them over."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,156 +9,31 @@ import plotly.graph_objects as go
 import pytest
 
 from search.analysis import look
-from search.analysis.axes import is_numeric, metric_label, parameter_axis, shown
-from search.analysis.figures import contour, draw, learning_curves, parallel_coordinates
-from search.analysis.learning_curves import MOST_CURVES
-from search.analysis.parallel_coordinates import thickened
-from search.analysis.trials import best_so_far, counted
-from search.store.studies import TrialRecord
+from search.analysis.contour import contour, plane
+from search.analysis.figures import DASHBOARD, draw
+from search.analysis.learning_curves import MOST_CURVES, learning_curves
+from search.analysis.parallel_coordinates import parallel_coordinates, thickened
+from search.store.studies import Context, Origin, TrialRecord
 from search.study import StudyDefinition
-from search.tasks import METRIC_DIRECTIONS
-
-HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y} **bold** [a](javascript:alert(1))"
-LR = {"role": "nuisance", "low": 1e-6, "high": 1e-2, "log": True}
-DEPTH = {"role": "scientific", "choices": [8, 2, 4]}
-BLOCK = {"role": "scientific", "choices": ["vit", "cls"]}
+from search.tasks import EKMAN_NEUTRAL, METRIC_DIRECTIONS
+from tests.make_figure_results import BLOCK, DEPTH, HOSTILE, LR, conclusion, many, results, study, trial
 
 
-def study(space: dict[str, Any] | None = None, **changes: Any) -> StudyDefinition:
-    return StudyDefinition.model_validate(
-        {
-            "name": "depth_lr",
-            "question": "How deep?",
-            "dataset": {"name": "synthetic_faces", "image_size": 48},
-            "model": {"name": "clsfer"},
-            "objective": "accuracy",
-            "space": space or {"depth": DEPTH, "lr": LR},
-            "sampler": "random",
-            "budget": {"trials": 16},
-        }
-        | changes
-    )
+def drawn(
+    definition: StudyDefinition,
+    records: list[TrialRecord],
+    seeds: int = 0,
+    classes: Sequence[str] = EKMAN_NEUTRAL,
+) -> dict[str, go.Figure]:
+    """All figures of a study of which the best were run again with so many seeds."""
+    found, made = conclusion(definition, records, seeds, classes)
+    return draw(results(definition, records, made=made), found)
 
 
-def trial(
-    ticket: int, state: str = "complete", curve: tuple[float, ...] = (0.3, 0.6, 0.5), **parameters: Any
-) -> TrialRecord:
-    values = dict(enumerate(curve, start=1))
-    return TrialRecord(
-        ticket=ticket,
-        stage="search",
-        source=None,
-        state=state,
-        attempt=1,
-        epoch=len(curve) or None,
-        trial=ticket,
-        parameters=parameters or {"depth": 4, "lr": 1e-4},
-        seed=0,
-        value=max(curve, default=None),
-        epochs={epoch: {"accuracy": value} for epoch, value in values.items()},
-        curve=values,
-        seconds=1.0,
-        worker="w",
-        reason=None,
-        started_at=None,
-        progress_at=None,
-        finished_at=None,
-        retries=[],
-    )
-
-
-def many(definition: StudyDefinition, count: int, epochs: int) -> list[TrialRecord]:
-    generator = np.random.default_rng(0)
-    states = ("complete", "pruned", "failed", "running")
-    return [
-        trial(
-            i,
-            states[i % 4],
-            tuple(generator.random(epochs if i % 4 == 0 else i % epochs)),
-            **{name: parameter.domain().at(generator.random()) for name, parameter in definition.space.items()},
-        )
-        for i in range(count)
-    ]
-
-
-def named(figure: go.Figure) -> dict[str, Any]:
+def named(figure: go.Figure | None) -> dict[str, Any]:
+    """The traces by their names."""
+    assert figure is not None
     return {trace.name: trace for trace in figure.data if trace.name}
-
-
-# Axes
-
-
-def test_a_log_axis_counts_orders_of_magnitude_and_names_round_values() -> None:
-    axis = parameter_axis("lr", study().space["lr"])
-    assert (axis.low, axis.high) == (-6, -2)
-    assert axis.position(1e-4) == -4
-    assert axis.ticks[-5] == "1e-5"
-    assert axis.ticks[math.log10(3e-5)] == "3e-5"
-    assert axis.label == "learning rate"
-
-
-def test_a_log_axis_without_round_values_names_its_ends() -> None:
-    axis = parameter_axis("lr", study({"lr": LR | {"low": 3.2e-4, "high": 4.1e-4}}).space["lr"])
-    assert [*axis.ticks.values()] == ["3.2e-4", "4.1e-4"]
-
-
-def test_choices_that_are_numbers_are_in_order_and_evenly_spaced() -> None:
-    axis = parameter_axis("depth", study().space["depth"])
-    assert axis.ticks == {0: "2", 1: "4", 2: "8"}
-    assert [axis.position(choice) for choice in (2, 4, 8)] == [0, 1, 2]
-    assert axis.label == "depth (blocks)"
-
-
-def test_a_grid_names_each_of_its_points() -> None:
-    grid = {"role": "nuisance", "grid": "5 points from 1e-5 to 1e-3, log"}
-    axis = parameter_axis("lr", study({"lr": grid}, sampler="grid").space["lr"])
-    assert [*axis.ticks.values()] == ["1e-5", "3.16e-5", "1e-4", "3.16e-4", "1e-3"]
-    assert np.allclose(axis.cells, [-5, -4.5, -4, -3.5, -3])
-
-
-def test_texts_that_are_cut_to_the_same_stay_apart() -> None:
-    long = {"role": "scientific", "choices": ["a" * 40, "a" * 41]}
-    ticks = parameter_axis("x", study({"x": long}).space["x"]).ticks
-    assert len(set(ticks.values())) == 2
-    assert max(map(len, ticks.values())) < 30
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (1e-5, "1e-5"),
-        (0.00032, "3.2e-4"),
-        (-0.001, "-1e-3"),
-        (0.123456, "0.1235"),
-        (0, "0"),
-        (512, "512"),
-        (2.5e7, "2.5e7"),
-        (True, "true"),
-        (None, "none"),
-        ("cls", "cls"),
-    ],
-)
-def test_values_are_written_as_people_write_them(value: Any, text: str) -> None:
-    assert shown(value) == text
-
-
-def test_switches_and_texts_are_no_numbers() -> None:
-    space = study({"a": BLOCK, "b": DEPTH, "c": LR, "d": {"role": "nuisance", "choices": [True, False]}}).space
-    assert [is_numeric(parameter) for parameter in space.values()] == [False, True, True, False]
-
-
-# What is said of trials
-
-
-def test_a_trial_is_worth_its_best_epoch_in_per_cent() -> None:
-    assert best_so_far(study(), trial(0, curve=(0.3, 0.6, 0.5))) == pytest.approx(60)
-    assert best_so_far(study(), trial(0, "running", curve=())) is None
-
-
-def test_trials_are_counted_by_state() -> None:
-    assert counted([]) == "no trials yet"
-    assert counted([trial(0, "pruned")]) == "1 trial: 1 pruned"
-    assert counted([trial(0, "pruned"), trial(1), trial(2)]) == "3 trials: 2 complete, 1 pruned"
 
 
 # Parallel coordinates
@@ -214,8 +89,10 @@ def test_trials_that_never_started_are_no_lines() -> None:
 def test_a_thousand_trials_fit_the_dashboard() -> None:
     space = {f"parameter_{i}": LR for i in range(12)} | {"depth": DEPTH, "block": BLOCK}
     definition = study(space)
-    for figure in draw(definition, many(definition, 1000, epochs=60)).values():
-        assert len(figure.to_json()) < 150_000
+    figures = drawn(definition, many(definition, 1000, epochs=60), seeds=5)
+    for name in DASHBOARD:
+        assert len(figures[name].to_json()) < 150_000
+    assert sum(len(figure.to_json()) for figure in figures.values()) < 1_000_000
 
 
 def test_a_picture_draws_each_line_several_times_around_its_place() -> None:
@@ -262,8 +139,7 @@ def test_a_cell_shows_the_best_of_its_trials_and_is_empty_without_one() -> None:
         trial(2, curve=(0.6,), depth=8, lr=1e-2),
         trial(3, "failed", (), depth=4, lr=1e-3),
     ]
-    figure = contour(study(), trials)
-    assert figure is not None
+    figure = contour(study(), trials, "lr", "depth")
     heatmap = figure.data[0]
     assert heatmap.z.shape == (3, 4)
     assert heatmap.z[0, 0] == pytest.approx(80)
@@ -277,16 +153,28 @@ def test_a_cell_shows_the_best_of_its_trials_and_is_empty_without_one() -> None:
 
 def test_a_grid_has_a_cell_for_each_point_with_its_value_written_in() -> None:
     grid = {"role": "nuisance", "grid": "5 points from 1e-5 to 1e-3, log"}
-    figure = contour(study({"depth": DEPTH, "lr": grid}, sampler="grid"), [trial(0, depth=2, lr=1e-5)])
-    assert figure is not None
+    definition = study({"depth": DEPTH, "lr": grid}, sampler="grid")
+    figure = contour(definition, [trial(0, depth=2, lr=1e-5)], "lr", "depth")
     assert figure.data[0].z.shape == (3, 5)
     assert figure.data[0].texttemplate
 
 
-@pytest.mark.parametrize("space", [{"lr": LR}, {"lr": LR, "block": BLOCK}, {"lr": LR, "eps": LR, "depth": DEPTH}])
-def test_there_is_no_contour_unless_two_parameters_are_numeric(space: dict[str, Any]) -> None:
-    assert contour(study(space), []) is None
-    assert [*draw(study(space), [])] == ["parallel-coordinates", "learning-curves"]
+@pytest.mark.parametrize(
+    ("space", "weights", "seen"),
+    [
+        ({"depth": DEPTH, "lr": LR}, {}, ("lr", "depth")),
+        ({"lr": LR, "eps": LR, "depth": DEPTH}, {}, ("lr", "depth")),
+        ({"lr": LR, "eps": LR, "depth": DEPTH}, {"lr": 0.1, "eps": 0.7}, ("eps", "depth")),
+        ({"lr": LR, "eps": LR, "block": BLOCK}, {"lr": 0.1, "eps": 0.7}, ("eps", "lr")),
+        ({"lr": LR}, {}, None),
+        ({"lr": LR, "block": BLOCK}, {}, None),
+    ],
+)
+def test_the_contour_shows_what_is_asked_over_what_matters_most(
+    space: dict[str, Any], weights: dict[str, float], seen: tuple[str, str] | None
+) -> None:
+    assert plane(study(space), weights) == seen
+    assert ("contour" in drawn(study(space), [])) == (seen is not None)
 
 
 # All of them
@@ -305,32 +193,58 @@ def test_there_is_no_contour_unless_two_parameters_are_numeric(space: dict[str, 
 )
 def test_figures_of_any_study_at_any_time(space: dict[str, Any], count: int) -> None:
     definition = study(space)
-    for records in (many(definition, count, epochs=5), [trial(0, "failed", (), **_drawn(definition))] * count):
-        for figure in draw(definition, records).values():
+    drawn_once = {name: parameter.domain().at(0.5) for name, parameter in definition.space.items()}
+    for records in (
+        many(definition, count, epochs=5),
+        many(definition, count, epochs=5, states=["running"]),
+        [trial(i, "failed", (), **drawn_once) for i in range(count)],
+    ):
+        for figure in drawn(definition, records, seeds=2).values():
             assert "NaN" not in figure.to_json()
             assert "How deep?" in figure.layout.title.text
-
-
-def _drawn(definition: StudyDefinition) -> dict[str, Any]:
-    return {name: parameter.domain().at(0.5) for name, parameter in definition.space.items()}
+            assert figure.layout.title.text.endswith("</span>")
 
 
 def test_text_of_people_is_shown_letter_by_letter() -> None:
-    space = {"lr": LR, "block": {"role": "scientific", "choices": [HOSTILE[:20], "cls"]}}
+    space = {
+        "lr": LR,
+        HOSTILE[:28]: {"role": "scientific", "choices": [HOSTILE[:20], "%{y} $x$"]},
+        "eps": LR | {"role": "scientific"},
+    }
     definition = study(space, question=HOSTILE)
-    figures = draw(definition, [trial(0, lr=1e-4, block=HOSTILE[:20])])
-    for figure in figures.values():
-        assert "<img" not in figure.layout.title.text
-        assert "%{y}" not in figure.layout.title.text
-    assert "<img" not in figures["learning-curves"].data[-1].hovertemplate
+    figures = drawn(definition, many(definition, 60, epochs=3), seeds=2, classes=("<b>a</b>", "%{y}", "$x$"))
+    assert len(figures) == 11
+    for name, figure in figures.items():
+        plain = figure.to_plotly_json()
+        del plain["layout"]["meta"]  # plotly shows none of it
+        ticks = "parallel-coordinates"  # draws these letter by letter
+        texts = [text for text in _texts(plain) if not (name == ticks and text in (HOSTILE[:20], "%{y} $x$"))]
+        assert not [
+            text for text in texts if "<img" in text or "<b>a" in text or "%{y} $" in text or "$x$" in text
+        ]
+
+
+def _texts(value: Any) -> list[str]:
+    """Every text within plain data."""
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [text for each in inner for text in _texts(each)]
+
+
+def test_an_imported_study_names_the_split_it_was_measured_on() -> None:
+    origin = Origin(source="table.csv", sha256="0", judged_on="test", items=3068)
+    definition = study(sampler="imported")
+    trials = [replace(trial(i, curve=(0.5 + i / 10,), depth=2 + 2 * (i % 2)), attempt=0) for i in range(4)]
+    trials = [replace(each, parameters=each.parameters | {"lr": 1e-4}) for each in trials]
+    found = results(definition, trials, context=Context(origin=origin))
+    figures = draw(found, conclusion(definition, trials, 0)[0])
+    assert [*figures] == ["isolation", "parallel-coordinates", "slices", "contour", "coverage"]
+    assert figures["isolation"].layout.yaxis.title.text == "accuracy on test (&#37;)"
+    assert figures["parallel-coordinates"].data[0].dimensions[-1].label == "accuracy on test (&#37;)"
 
 
 def test_a_long_question_is_wrapped_and_cut() -> None:
     title = parallel_coordinates(study(question="why " * 200), []).layout.title.text
     assert title.count("<br>") == 3
     assert "…" in title
-
-
-def test_metrics_have_units() -> None:
-    assert metric_label("macro_f1") == "macro F1 on validation (%)"
-    assert metric_label("some_error") == "some error on validation"

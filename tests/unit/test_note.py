@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from search.analysis.note import is_ours, launch_command, study_note
-from tests.make_results import HOSTILE, make_done, make_imported, make_record, make_searching, make_study
+from tests.make_reports import HOSTILE, make_done, make_imported, make_record, make_searching, make_study
 
 
 def test_the_note_answers_and_says_how_far_the_study_is_and_where_its_report_is() -> None:

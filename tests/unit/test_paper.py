@@ -12,7 +12,7 @@ from search.analysis.checklist import checklist
 from search.analysis.evidence import Table
 from search.analysis.paper import write_paper
 from search.analysis.report import Report
-from tests.make_results import HOSTILE, make_done, make_imported, make_record, make_searching, make_study
+from tests.make_reports import HOSTILE, make_done, make_imported, make_record, make_searching, make_study
 from tests.tex import Tex
 
 TABLES = ("comparisons.tex", "levels.tex", "space.tex")

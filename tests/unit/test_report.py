@@ -24,7 +24,7 @@ from search.analysis.report import MOST_COMPARISONS, Report, definition_yaml, wr
 from search.analysis.results import Results
 from search.store.readings import Reading
 from search.study import StudyDefinition, load_study
-from tests.make_results import (
+from tests.make_reports import (
     BEGAN,
     HOSTILE,
     make_done,
