@@ -17,6 +17,8 @@ from search.errors import UnknownName
 
 Kind = Literal["models", "datasets", "studies", "campaigns"]
 
+CAMPAIGN_SUFFIX = ".campaign.yaml"
+
 _FOLDER: dict[Kind, str] = {
     "models": "models",
     "datasets": "datasets",
@@ -27,7 +29,7 @@ _SUFFIX: dict[Kind, str] = {
     "models": ".py",
     "datasets": ".py",
     "studies": ".yaml",
-    "campaigns": ".campaign.yaml",
+    "campaigns": CAMPAIGN_SUFFIX,
 }
 _SINGULAR: dict[Kind, str] = {
     "models": "model",

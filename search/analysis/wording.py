@@ -111,8 +111,8 @@ def compared(
         by = difference(judged.metric, found.difference)
         luck = "" if found.p_seeds is None else f", {p_value(found.p_seeds)}"
         return sentence(
-            f"not established: {lead}{by} ({seeds(better.runs, worse.runs)}{luck}), but without predictions "
-            f"nothing is known of the luck of the images"
+            f"not established: {lead}{by} ({seeds(better.runs, worse.runs)}{luck}), but nothing is "
+            f"known of the luck of the images"
         )
     evidence = _evidence(found, better, worse, judged)
     if not found.difference:

@@ -146,7 +146,7 @@ def _beside(level: Level, reason: Reason, conclusion: Conclusion, now: Mapping[s
     if level is tied[0]:
         yield f"{wording.listed([wording.spoken(other.values) for other in tied[1:]])} can't be told from it"
     else:
-        yield f"it can't be told from the best, {wording.spoken(tied[0].values)}"
+        yield f"it can't be told from {wording.spoken(tied[0].values)}, the best on validation"
     if not any(_is(other, now) for other in confirmed):
         yield f"{wording.spoken(dict(now))}, which it had, was not run again"
 

@@ -106,7 +106,7 @@ class Step:
         """As `definition`: the study, or None and all that is wrong with it."""
         data = self.sections | {"name": self.study}
         if isinstance(seed := data.get("seed", 0), int):
-            data["seed"] = seed + _SEEDS * (self.number - 1)
+            data["seed"] = (seed + _SEEDS * (self.number - 1)) % 2**32
         for name, value in self.fixed(values).items():
             section = section_of(name)
             if isinstance(data.get(section, {}), dict):

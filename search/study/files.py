@@ -52,6 +52,8 @@ def study_file(name_or_path: str) -> Path:
         return catalog.study_path(name_or_path)
     if not path.exists():
         raise UnknownName(f"there is no study file {path}; give the path of one, or a name such as clsfer_lr.")
+    if path.name.endswith(catalog.CAMPAIGN_SUFFIX):
+        raise UnknownName(f"{path} is no study but a campaign: `search campaign launch {path}` runs it.")
     return path
 
 

@@ -39,7 +39,7 @@ confirm: {seeds: 2}
 """
 CAMPAIGN = """
 name: diary
-question: Which recipe?
+question: "Which <b>recipe</b>? $x$ `y`"
 steps:
   depth: {study: depths.yaml, carry: [depth, lr]}
   eps: {study: eps.yaml, carry: [eps]}
@@ -201,7 +201,9 @@ def test_the_report_is_a_diary(store: Store, campaign: Campaign, run: Run, tmp_p
     files = run("campaign", "report", campaign.file).splitlines()
     assert files == [str(tmp_path / "results" / "diary.campaign" / name) for name in ("report.html", "report.md")]
     page = Path(files[1]).read_text()
-    assert page.startswith("# Which recipe?\n\n**All 2 steps are done. A difference was established in depth.")
+    assert page.startswith("# Which \\<b\\>recipe\\</b\\>? \\$x\\$ \\`y\\`\n")
+    assert "\n**All 2 steps are done. A difference was established in depth." in page
+    assert "Which &lt;b&gt;recipe&lt;/b&gt;?" in Path(files[0]).read_text()
     order = ["## 1. How deep?", "Answer", "Decision", "../diary-1-depth/report.md", "## 2. Which epsilon?"]
     order += ["No difference: kept Adam epsilon 1e-8", "## The recipe", "## What it took"]
     places = [page.index(text) for text in order]

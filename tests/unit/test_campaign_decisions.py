@@ -87,8 +87,8 @@ def test_without_a_difference_the_campaign_keeps_what_it_had() -> None:
     decision = decided(one, conclusion(*levels), "depth", "lr", depth=4)
     assert decision.carried == {"depth": 4, "lr": 3e-3}
     assert decision.sentence == (
-        "No difference: kept depth 4, the value it had; it can't be told from the best, depth 8; learning rate "
-        "3e-3 goes with it."
+        "No difference: kept depth 4, the value it had; it can't be told from depth 8, the best on "
+        "validation; learning rate 3e-3 goes with it."
     )
     # what the best one beats is not kept
     assert decided(one, conclusion(*levels, beaten=(2,)), "depth", depth=4).carried == {"depth": 2}
@@ -102,8 +102,8 @@ def test_without_a_difference_the_first_that_is_listed_is_the_simplest() -> None
     decision = decided(one, found, "depth", depth=2)
     assert (decision.reason, decision.carried) == ("simplest", {"depth": 4})
     assert decision.sentence == (
-        "No difference: took depth 4, the first that is listed; it can't be told from the best, depth 8; depth 2, "
-        "which it had, was not run again."
+        "No difference: took depth 4, the first that is listed; it can't be told from depth 8, the best on "
+        "validation; depth 2, which it had, was not run again."
     )
 
 

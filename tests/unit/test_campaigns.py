@@ -238,7 +238,11 @@ def test_a_preset_that_is_not_there(write: Write) -> None:
     )
 
 
-def test_a_campaign_is_no_study() -> None:
+def test_a_campaign_is_no_study(write: Write) -> None:
+    path = write(changed(("study: clsfer_eps", "study: diary.campaign.yaml")))
+    with pytest.raises(UnknownName, match="is no study but a campaign: `search campaign launch"):
+        load_study(path)
+    assert "FILE:11: steps.second.study: FILE is no study but a campaign" in complaint(path)
     assert "clsfer" in catalog.names("campaigns")
     assert not [name for name in catalog.names("studies") if "campaign" in name or "." in name]
     with pytest.raises(UnknownName, match="no campaign is named 'clsfr'; there are: clsfer"):
