@@ -167,7 +167,7 @@ def _needed(found: Comparison, judged: Judged, factor: float | None) -> str:
 
 
 def _count(images: float) -> str:
-    return f"{images:.0f}" if images >= 1 else f"{images:.1f}"
+    return f"{images:.0f}" if images >= 0.95 else f"{images:.1f}"
 
 
 def _digits(value: float, like: float) -> str:
