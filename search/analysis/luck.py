@@ -96,15 +96,17 @@ def _together(items: _Items, samples: Sequence[Sequence[float]]) -> tuple[float,
     """Standard error of a difference of means by seeds and items, and its degrees of freedom.
 
     The squares add up, but what a run's own luck with the items adds is seen between items and between seeds, and
-    counts once. Degrees of freedom: Satterthwaite 1946, https://doi.org/10.2307/3002019.
+    counts once. Degrees of freedom: Satterthwaite 1946, https://doi.org/10.2307/3002019, and no fewer than the
+    least of the parts has, as for any sum: what is taken off could bring them below.
     """
     seeds = [float(np.var(values, ddof=1)) / len(values) for values in samples]
     again = [own / len(values) for own, values in zip(items.own, samples, strict=True)]
-    total = items.variance + sum(max(seed - twice, 0.0) for seed, twice in zip(seeds, again, strict=True))
+    total = max(items.variance - sum(again), 0.0) + sum(map(max, seeds, again))
     doubt = items.variance**2 / (items.units - 1) + sum(
         seed**2 / (len(values) - 1) for seed, values in zip(seeds, samples, strict=True)
     )
-    return math.sqrt(total), total**2 / doubt if doubt > 0 else items.units - 1
+    least = min(items.units, *map(len, samples)) - 1
+    return math.sqrt(total), max(total**2 / doubt, least) if doubt > 0 else items.units - 1
 
 
 def _of_predictions(

@@ -15,6 +15,7 @@ from search.analysis import resampling, statistics, wording
 from search.analysis.comparisons import compare
 from search.analysis.entrants import Entrant, Judged
 from search.analysis.findings import Comparison
+from search.analysis.luck import _Items, _together
 from search.analysis.measures import is_measurable, item_sums, measured, of_sums
 from search.analysis.resampling import resample
 from search.analysis.search_health import best_of
@@ -332,7 +333,7 @@ def test_where_less_is_better_the_lesser_one_is() -> None:
     (found,) = compare(entrants, Judged("mse", "test", 200))
     assert (found.better, found.distinguishable, found.items_test) == ("fine", True, "paired bootstrap")
     assert found.effect is not None and found.effect > 0
-    assert found.sentence.startswith("Fine beats rough by 0.23 ± 0.07 in ")
+    assert found.sentence.startswith("Fine beats rough by 0.23 ± 0.06 in ")
 
 
 def test_other_items_are_refused() -> None:
@@ -382,3 +383,12 @@ def test_other_metrics_are_in_their_own_unit() -> None:
 )
 def test_p_values_have_digits_where_they_matter(p: float, text: str) -> None:
     assert wording.p_value(p) == text
+
+
+def test_luck_with_the_items_that_is_counted_once_leaves_that_of_the_seeds() -> None:
+    """Each run's own luck with the items can come out larger than all that the items are found to do."""
+    items = _Items(p=0.01, test="exact McNemar", variance=1e-9, units=300, own=(1e-2, 1e-2))
+    samples = [0.80, 0.85, 0.90], [0.70, 0.75, 0.80]
+    error, freedom = _together(items, samples)
+    assert error == pytest.approx(math.sqrt(sum(max(np.var(runs, ddof=1), 1e-2) / 3 for runs in samples)))
+    assert 2 <= freedom < 300
