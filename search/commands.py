@@ -6,7 +6,6 @@ drawing.
 
 from argparse import Namespace
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import make_url
@@ -117,9 +116,7 @@ def report(arguments: Namespace, settings: Settings) -> int:
         console.show_json(facts | {"warnings": [asdict(each) for each in told.warnings], "files": files})
     else:
         print(told.conclusion.answer)
-        for file in files:
-            if "/figures/" not in file:
-                print(file)
+        _show_files(files)
     return 0
 
 
@@ -138,8 +135,7 @@ def import_study(arguments: Namespace, settings: Settings) -> int:
         console.show_json(facts | {"origin": found.origin.model_dump()})
     else:
         console.show(console.import_table(found, is_new=is_new))
-        if files:
-            print(f"figures: {Path(files[0]).parent}")
+        _show_files(files)
     return 0
 
 
@@ -280,6 +276,13 @@ def _fleet_status(rows: list[StudyRow], there: list[WorkerRecord], settings: Set
         console.show(console.worker_table(there, lease_seconds=settings.lease_seconds))
         console.show(console.study_table(rows))
     return 0
+
+
+def _show_files(files: list[str]) -> None:
+    """All but the figures, of which there are many."""
+    for file in files:
+        if "/figures/" not in file:
+            print(file)
 
 
 def _definition(arguments: Namespace) -> StudyDefinition:

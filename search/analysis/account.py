@@ -17,6 +17,13 @@ from search.study.space import Choices, Grid, Parameter
 
 STAGES = {"search": "search", "confirm": "fresh runs", "conclude": "reading the judging split"}
 
+_SAMPLERS = {
+    "grid": "grid, every cell once",
+    "sobol": "Sobol sequence",
+    "tpe": "tree-structured Parzen estimator (TPE)",
+    "gp": "Gaussian process",
+}
+
 _MOST_EPOCHS = 8  # at which trials were pruned, named one by one
 _MOST_NAMED = 8  # trials of one reason, named one by one
 _LONGEST_REASON = 300  # characters
@@ -55,7 +62,7 @@ def how(study: StudyDefinition) -> Table:
     limits += [quantities.counted(budget.epochs, "epoch")] if budget.epochs else []
     limits += [f"{budget.hours:g} device hours"] if budget.hours else []
     rows = [
-        ("sampler", study.sampler),
+        ("sampler", _SAMPLERS.get(study.sampler, study.sampler)),
         ("pruner", pruner(study)),
         ("budget", f"at most {', '.join(limits)}"),
         ("fresh runs", fresh_runs(study)),
@@ -141,16 +148,16 @@ def failures(results: Results) -> Table:
 
 def data(results: Results) -> Table:
     """Which data set, prepared how."""
-    section = results.definition.dataset
-    rows = [
-        ("data set", section.name),
-        ("image size (pixels)", str(section.image_size)),
-        ("validation items with a label", f"{results.row.validation_items:,}"),
-        ("share of training carved off for validation", shown(section.validation_share)),
-        ("seed of that carving", str(section.split_seed)),
-        *((words(name), written(value)) for name, value in section.options.items()),
-        ("fingerprint", results.row.data_fingerprint),
-    ]
+    section, row = results.definition.dataset, results.row
+    rows = [("data set", section.name), ("image size (pixels)", str(section.image_size))]
+    if row.context.origin is None:
+        rows += [
+            ("validation items with a label", f"{row.validation_items:,}"),
+            ("share of training carved off for validation", shown(section.validation_share)),
+            ("seed of that carving", str(section.split_seed)),
+            *((words(name), written(value)) for name, value in section.options.items()),
+            ("fingerprint", row.data_fingerprint),
+        ]
     return Table(("", ""), tuple(rows))
 
 
@@ -172,12 +179,18 @@ def readings(results: Results) -> Table:
 def versions(results: Results) -> Table:
     """What the study was registered with."""
     row = results.row
-    rows = [("search", row.code_version), *row.context.versions.items(), ("definition", row.definition.hash)]
+    rows = [
+        ("search", row.code_version),
+        *row.context.versions.items(),
+        ("hash of the definition", row.definition.hash),
+    ]
     return Table(("", ""), tuple(rows))
 
 
 def seeds(results: Results) -> str:
     """The seeds of the data split and of the runs, in words."""
+    if results.row.context.origin is not None:
+        return "not known."
     study = results.definition
     parts = [f"the data split {study.dataset.split_seed}", f"the study {study.seed}"]
     for name, records in (("trials of the search", results.searched), ("fresh runs", results.confirmed)):

@@ -13,6 +13,7 @@ from search.study.definition import Hyperband, Median, NoPruner
 
 FEW = 10  # full curves, below which nothing is recommended
 AGREES = 0.9  # rank correlation from which the order of trials counts as that of the end
+_MOST_REPLAYED = 300  # tickets of which pruning is replayed within a second; `audit` takes any number
 _WORTH = 0.05  # share of epochs that a pruner must save to be worth it
 
 
@@ -46,6 +47,8 @@ def own_replay(results: Results) -> Replay | None:
 
 def killed_winners(results: Results) -> Iterator[HealthWarning]:
     """The study's own pruner would have stopped its winners, had they come once more."""
+    if len(results.records) > _MOST_REPLAYED:
+        return
     replay = own_replay(results)
     if replay is None or replay.is_safe:
         return
@@ -110,7 +113,8 @@ def _replay(
 ) -> Replay:
     stopped = stops(results.definition, records, pruner)
     full = [record for record in records if record.state == "complete"]
-    spared = sum(len(record.curve) - stopped[record.ticket] for record in full if record.ticket in stopped)
+    ends = [(record.curve, stopped.get(record.ticket)) for record in full]
+    spared = sum(epoch > end for curve, end in ends if end is not None for epoch in curve)
     return Replay(
         pruner=pruner.model_dump(),
         own=pruner == results.definition.pruner,

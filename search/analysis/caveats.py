@@ -63,6 +63,11 @@ def _of_the_runs(results: Results, levels: Sequence[Level]) -> list[str]:
         found.append(
             f"{failed} of {len(results.confirmed)} fresh runs diverged or failed, and the means are without them."
         )
+    unseen = sum(ticket not in results.predictions for run in confirmed for ticket in run.tickets)
+    if unseen and is_settled(results):
+        found.append(
+            f"{unseen} of the models never read the split that judges: their runs count for the choice alone."
+        )
     if results.row.state == "stopped" and not results.row.is_done:
         found.append("The study was stopped before its end; this is what there was.")
     if _looked_twice(results):
@@ -84,12 +89,16 @@ def _of_the_choice(results: Results, levels: Sequence[Level]) -> list[str]:
     pruned = {record.ticket for record in results.searched if record.state == "pruned"}
     sources = {record.ticket: record.source for record in results.confirmed}
     if any(level.configurations for level in levels):
-        left = [wording.spoken(level.values) for level in levels if not level.configurations and level.values]
+        unconfirmed = [level for level in levels if not level.configurations]
+        left = [wording.spoken(level.values) for level in unconfirmed if level.best is not None]
         if left:
+            best = len(levels) - len(unconfirmed)
             found.append(
-                f"Only the best {results.definition.confirm.values} values were run again (confirm.values); "
-                f"nothing is established of {wording.listed(left)}."
+                f"Only the best {best} values were run again (confirm.values); nothing is established of "
+                f"{wording.listed(left)}."
             )
+        if hopeless := [wording.spoken(level.values) for level in unconfirmed if level.best is None]:
+            found.append(f"No trial of {wording.listed(hopeless)} came to the end of an epoch.")
     for level in levels:
         if level.confirmed and any(sources.get(ticket) in pruned for ticket in level.confirmed.tickets):
             name = wording.spoken(level.values) or level.name

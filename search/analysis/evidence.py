@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from search.analysis import quantities
@@ -53,7 +53,7 @@ def levels(results: Results, conclusion: Conclusion) -> Table:
         "value": lambda level: level.name,
         "trials": _trials,
         f"best trial{_on(results.searched_on)}{unit}": lambda level: amount(level.best),
-        "confirmed with": lambda level: _of(level, lambda chosen: _others(chosen.parameters, level.values)),
+        "run with": lambda level: _of(level, lambda chosen: _others(chosen.parameters, level.values)),
         "runs": lambda level: _of(level, _runs),
         f"runs on validation{unit}": lambda level: _of(level, lambda chosen: spread(chosen.validation)),
     }
@@ -70,29 +70,34 @@ def comparisons(results: Results, conclusion: Conclusion) -> Table:
     unit = quantities.difference_unit(metric)
     rows = [_comparison(metric, each) for each in conclusion.comparisons]
     tests = sorted({each.items_test for each in conclusion.comparisons if each.items_test})
-    notes = [
-        "Difference of the means ± half its 95 % interval.",
-        "p over seeds: Welch's t test."
-        + (f" p over {conclusion.judged_on} items: {listed(tests)}." if tests else ""),
-        f"p, corrected: the larger of the two{_corrected(len(rows))}; below 0.05 the two can be told apart.",
-        "Hedges' g: the difference in units of the spread over seeds.",
-    ]
+    over = "" if conclusion.judged_on == "unknown" else f"{conclusion.judged_on} "
+    notes = {
+        "difference": "Difference of the means ± half its 95 % interval.",
+        "p over seeds": "p over seeds: Welch's t test.",
+        "p over items": f"p over {over}items: {listed(tests)}." if tests else "",
+        "p, corrected": f"p, corrected: {_corrected(len(rows))}; below 0.05 the two can be told apart.",
+        "Hedges' g": "Hedges' g: the difference in units of the spread over seeds.",
+    }
     difference = f"difference ({unit})" if unit else "difference"
     tested = ("p over seeds", "p over items", "p, corrected", "Hedges' g", "told apart", "seeds needed")
-    return without_empty_columns(Table(("better", "worse", difference, *tested), tuple(rows), tuple(notes)))
+    table = without_empty_columns(Table(("better", "worse", difference, *tested), tuple(rows)))
+    kept = [note for column, note in notes.items() if column in table.columns or column == "difference"]
+    return replace(table, notes=tuple(kept if any("±" in row[2] for row in rows) else kept[1:]))
 
 
 def runs(results: Results, conclusion: Conclusion) -> Table:
     """A row for each complete run that the conclusion rests on, with its seed."""
     metric = results.definition.objective
-    seeds = {record.ticket: record.seed for record in results.records}
+    seeds = {record.ticket: str(record.seed) for record in results.records}
+    if results.row.context.origin is not None:
+        seeds = dict.fromkeys(seeds, ABSENT)  # nobody knows
     same = conclusion.judged_on == "validation"
     rows = [
         (
             level.name,
             _others(chosen.parameters, level.values),
             str(ticket),
-            str(seeds[ticket]),
+            seeds[ticket],
             quantities.amount(metric, _nth(chosen.validation, i)),
             *([] if same else [quantities.amount(metric, _nth(chosen.judged, i))]),
         )
@@ -130,13 +135,16 @@ def without_empty_columns(table: Table) -> Table:
 
 
 def _corrected(comparisons: int) -> str:
-    return f" after Holm's correction for {comparisons:,} comparisons" if comparisons > 1 else ""
+    holm = f", after Holm's correction for {comparisons:,} comparisons" if comparisons > 1 else ""
+    return f"the largest of those over seeds, over items, and over both together{holm}"
 
 
 def _notes(metric: str, levels: Sequence[Level]) -> Iterator[str]:
     several = any(level.confirmed and len(level.confirmed.tickets) > 1 for level in levels)
     means = ": means over seeds ± standard deviation [95 % interval of the mean]" if several else ""
     yield f"Runs are of {words(metric)}{means}." if means else f"Values are of {words(metric)}."
+    if any(level.confirmed for level in levels):
+        yield "In the order of the runs on the split that chooses, best first."
     if any(level.infeasible for level in levels):
         yield "Infeasible trials diverged or failed."
 

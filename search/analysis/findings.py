@@ -49,7 +49,7 @@ class Level:
     """One value of what the study asks about, such as depth 8; the only one where it asks about none.
 
     values: of the scientific parameters. Those of a range are cut into buckets, and a level stands for a bucket:
-        these are then the values of its best trial.
+        these are then the values of the configuration that stands for it, before there is one of its best trial.
     name: in words, such as `depth (blocks) 8`.
     trials: of the search, in whatever state; infeasible: those among them that diverged or failed.
     best: the best objective of the search's trials, at their best epoch; None where none has an epoch.

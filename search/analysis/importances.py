@@ -17,6 +17,7 @@ from search.store.studies import TrialRecord, distributions
 from search.study import StudyDefinition
 
 FEWEST = 20  # trials; of fewer, one that was lucky decides
+_MANY, _ROW = 8, 36  # parameters, from which on each has a row of so many pixels
 _TOP = 5  # trials at least that are among the best, as the method asks for
 
 
@@ -77,6 +78,8 @@ def importance_bars(study: StudyDefinition, weights: Mapping[str, float], trials
         ticktext=[look.wrapped(words(name), 24) for name in names],
         range=[-0.6, len(names) - 0.4],
     )
+    if len(names) > _MANY:
+        figure.update_layout(height=_ROW * len(names) + 150)
     best = f"the best {100 * _share(trials):.0f} %"
     caption = f"{study.name} · what decides whether a trial is among {best} (PED-ANOVA)"
     look.dress(figure, study.question, caption, above=48)

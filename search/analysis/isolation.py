@@ -47,7 +47,7 @@ def isolation(
         if any(spreads):
             colour = (look.MEDIAN, look.SERIES[2])[i]
             shift = _APART * (i + 1 - len(runs) / 2)
-            figure.add_traces(_runs(study, spreads, f"fresh runs, {split}", shift, colour))
+            figure.add_traces(_runs(study, spreads, f"seeds, {split}", shift, colour))
     figure.update_xaxes(_across(study, ordered))
     figure.update_yaxes(
         title_text=look.wrapped(metric_label(study.objective, None if any(runs[-1]) else on), 44),

@@ -47,7 +47,7 @@ DARK = {
     MEDIAN: "#58a6ff",
     OTHERS: "#386a95",
     INFEASIBLE: "#ff7b72",
-    **dict(zip(SERIES[2:], ("#3ddbac", "#e8a8cb", "#f6c452", "#b9c1ca"), strict=True)),
+    **dict(zip(SERIES[2:], ("#3ddbac", "#d67ab1", "#ffd866", "#6e7681"), strict=True)),
     **dict(zip(WORST_TO_BEST, sequential.Viridis[1:], strict=True)),
     **dict(zip(NONE_TO_ALL, ("#161c26", "#153a63", "#1f6cb4", "#63b0ea", "#d3e9fb"), strict=True)),
 }

@@ -99,12 +99,13 @@ def _statistics(results: Results, conclusion: Conclusion) -> Iterator[str]:
     yield "We report means over seeds, sample standard deviations, and 95 % intervals of the mean by Student's t."
     if conclusion.comparisons:
         tests = sorted({each.items_test for each in conclusion.comparisons if each.items_test})
-        items = f" and, over the items of the {conclusion.judged_on} split, {listed(tests)}" if tests else ""
+        items = f"by {listed(tests)} over the items of the {conclusion.judged_on} split, and " if tests else ""
         number = len(conclusion.comparisons)
         holm = f", corrected for {number:,} comparisons by Holm's method" if number > 1 else ""
         yield (
-            f"Two values were compared by Welch's t test over seeds{items}; the larger p value counts{holm}, and "
-            "p below 0.05 is called distinguishable."
+            f"Values were compared by Welch's t test over seeds, {items}by a t test with both variances and "
+            f"Satterthwaite's degrees of freedom; the largest p value counts{holm}, and below 0.05 two values are "
+            "called distinguishable."
         )
 
 

@@ -49,9 +49,9 @@ def parallel_coordinates(
             )
         )
     longest = max(map(len, columns[0][0].ticks.values()), default=0)
-    figure.update_layout(margin={"l": max(80, 20 + 7 * longest), "r": 90, "b": 30})
+    figure.update_layout(margin={"l": max(80, 20 + 7 * longest), "r": 115 if many else 90, "b": 30})
     grey = "; grey lines are not complete" if None in complete else ""
-    look.dress(figure, study.question, f"{study.name} · {counted(records)}{grey}", above=100 if many else 68)
+    look.dress(figure, study.question, f"{study.name} · {counted(records)}{grey}", above=124 if many else 68)
     return figure
 
 

@@ -79,9 +79,9 @@ def _facts(results: Results, conclusion: Conclusion, warnings: Sequence[HealthWa
         "levels": evidence.levels(results, conclusion),
         "comparisons": comparisons,
         "most_comparisons": MOST_COMPARISONS,
-        "sentences": [each.sentence for each in conclusion.comparisons[:MOST_COMPARISONS]],
+        "sentences": _sentences(conclusion),
         "runs": evidence.runs(results, conclusion),
-        "best": evidence.best_trials(results),
+        "best": None if results.row.context.origin else evidence.best_trials(results),
         "space": account.space(study),
         "how": account.how(study),
         "fixed": account.fixed(study),
@@ -94,12 +94,19 @@ def _facts(results: Results, conclusion: Conclusion, warnings: Sequence[HealthWa
         "readings": account.readings(results),
         "reading_sentences": _readings(results, conclusion),
         "again": _again(results),
-        "command": None if results.row.context.origin else launch_command(study.name),
+        "command": launch_command(study.name),
         "definition": definition_yaml(study),
         "versions": account.versions(results),
         "now": quantities.moment(datetime.now(UTC)),
         "version": __version__,
     }
+
+
+def _sentences(conclusion: Conclusion) -> list[str]:
+    """Of the comparisons with the best level; the table has the others."""
+    best = conclusion.levels[0].name if conclusion.levels else None
+    with_best = [each.sentence for each in conclusion.comparisons if best in (each.better, each.worse)]
+    return with_best[:MOST_COMPARISONS]
 
 
 def _difference(study: StudyDefinition, value: float | None) -> str | None:

@@ -49,16 +49,20 @@ def levels(results: Results) -> tuple[Level, ...]:
     found = []
     for key, trials in by_level(study, results.searched).items():
         best = _best(results, trials)
+        configurations = (
+            _imported(results, trials)
+            if results.row.context.origin
+            else _confirmed(results, trials, fresh.get(key, []))
+        )
+        stands_for = configurations[0] if configurations else best or trials[0]
         found.append(
             Level(
-                values=level_values(study, (best or trials[0]).parameters),
-                name=level_name(study, (best or trials[0]).parameters),
+                values=level_values(study, stands_for.parameters),
+                name=level_name(study, stands_for.parameters),
                 trials=len(trials),
                 infeasible=sum(trial.is_infeasible for trial in trials),
                 best=None if best is None else peak(results, best),
-                configurations=_imported(results, trials)
-                if results.row.context.origin
-                else _confirmed(results, trials, fresh.get(key, [])),
+                configurations=configurations,
             )
         )
     return tuple(sorted(found, key=lambda level: _standing(results, level), reverse=True))

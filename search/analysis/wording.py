@@ -111,8 +111,8 @@ def compared(
         by = difference(judged.metric, found.difference)
         luck = "" if found.p_seeds is None else f", {p_value(found.p_seeds)}"
         return sentence(
-            f"not established: {lead}{by} ({seeds(better.runs, worse.runs)}{luck}), but without predictions "
-            f"nothing is known of the luck of the images"
+            f"not established: {lead}{by} ({seeds(better.runs, worse.runs)}{luck}), but nothing is "
+            f"known of the luck of the images"
         )
     evidence = _evidence(found, better, worse, judged)
     if not found.difference:
@@ -156,7 +156,7 @@ def _single_runs(
 
 def _needed(found: Comparison, judged: Judged, factor: float | None) -> str:
     if found.seeds_needed is not None:
-        return f"about {found.seeds_needed:,} seeds of each would be needed"
+        return f"about {number(found.seeds_needed)} seeds of each would be needed"
     if factor is None or judged.items is None:
         return "more than 1,000 seeds of each would be needed"
     if judged.items * factor > _MOST_ITEMS:

@@ -23,6 +23,16 @@ def means(cell: str, value: Scalar) -> bool:
     return number(cell) == value or (isinstance(value, bool) and cell.lower() == text_of(value))
 
 
+def is_missing(cell: str) -> bool:
+    """Whether nothing was measured: the cell is empty, or holds NaN or an infinity."""
+    if not cell:
+        return True
+    try:
+        return not math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
 def number(cell: str) -> float | None:
     """The finite number that a cell holds; None where it holds none."""
     try:

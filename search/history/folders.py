@@ -16,7 +16,10 @@ def run_folders(folder: Path) -> list[Path]:
     Raises HistoryError where there is none: neither `run-*/files` of wandb nor a folder with TensorBoard's events.
     """
     home = folder / "wandb" if (folder / "wandb").is_dir() else folder
-    there = sorted(path for path in home.iterdir() if path.is_dir() and not path.is_symlink())
+    try:
+        there = sorted(path for path in home.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError as error:
+        raise HistoryError(f"{home} can't be read: {error.strerror}.") from error
     runs = [path for path in there if re.match(r"(offline-)?run-", path.name) and (path / "files").is_dir()]
     runs = runs or [path for path in there if event_files(path)]
     if not runs:

@@ -30,6 +30,7 @@ def read_study(sources: Sequence[Path], mapping: Mapping, name: str) -> Imported
         space=mapping.space(),
         sampler="imported",
         budget={"trials": len(history.trials)},
+        confirm={"seeds": 0},
     )
     origin = Origin(
         source=", ".join(source.name for source in sources),
@@ -44,7 +45,7 @@ def read_study(sources: Sequence[Path], mapping: Mapping, name: str) -> Imported
 def _read(source: Path, mapping: Mapping) -> Table:
     if not source.exists():
         raise HistoryError(f"there is no file or folder {source}.")
-    if source.is_file():
+    if not source.is_dir():
         return read_csv(source)
     folders = run_folders(source)
     if is_wandb(folders):

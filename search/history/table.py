@@ -43,7 +43,7 @@ class Table:
 
     def require(self, uses: Mapping[str, str]) -> None:
         """Raises HistoryError where a column is missing. uses: what each is used for."""
-        there = ", ".join(self.columns)
+        there = ", ".join(self.columns) or "none"
         missing = [(column, use) for column, use in uses.items() if column not in self.columns]
         if missing:
             lines = [f"{use}: there is no column {column!r}; there are: {there}" for column, use in missing]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from search.errors import HistoryError
-from search.history.cells import means, number, text_of
+from search.history.cells import is_missing, means, number, text_of
 from search.history.mapping import ChoicesColumn, Mapping, MetricColumn, ParameterColumn
 from search.history.table import Row, Table, pivoted
 from search.store.imports import ImportedTrial
@@ -127,13 +127,13 @@ class _Reading:
     def _epoch(self, row: Row) -> dict[int, dict[str, float]]:
         """The one epoch that a table knows of a run; none where it lacks the objective."""
         columns: dict[str, MetricColumn] = {self.objective: self.mapping.objective, **self.mapping.metrics}
-        if not row.cells.get(self.mapping.objective.column):
-            self.left_out[f"Rows left out because they have no {self.mapping.objective.column}"] += 1
+        if is_missing(row.cells.get(self.mapping.objective.column, "")):
+            self.left_out[f"Rows left out because they have no finite {self.mapping.objective.column}"] += 1
             return {}
         metrics = {
             name: self._measured(row, name, self._number(row, each.column), each)
             for name, each in columns.items()
-            if row.cells.get(each.column)
+            if not is_missing(row.cells.get(each.column, ""))
         }
         column = self.mapping.epoch.column
         if column is None or not row.cells.get(column):
@@ -159,7 +159,7 @@ class _Reading:
                 elif at in epochs:
                     epochs[at][name] = self._measured(row, name, value, each)
         if not epochs:
-            self.left_out[f"Runs left out because they have no finite {self.mapping.objective.column}"] += 1
+            self.left_out[f"Rows left out because they have no finite {self.mapping.objective.column}"] += 1
         return epochs
 
     def _measured(self, row: Row, name: str, value: float, column: MetricColumn) -> float:

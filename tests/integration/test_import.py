@@ -158,7 +158,7 @@ def test_what_is_wrong_with_an_import_is_a_clear_message(run: Run, tmp_path: Pat
 def test_curves_are_audited_from_the_command_line(run: Run, store: Store, imported: ImportedStudy) -> None:
     trials = [
         ImportedTrial(
-            {"model": "CLSFER", "lr": 3.2e-6 + 1e-6 * seed},
+            {"lr": 3.2e-6 + 1e-6 * seed},
             0,
             0.05 * seed + 0.09,
             {epoch: {"accuracy": 0.05 * seed + 0.01 * epoch} for epoch in range(1, 10)},
@@ -167,7 +167,9 @@ def test_curves_are_audited_from_the_command_line(run: Run, store: Store, import
         )
         for seed in range(12)
     ]
-    definition = StudyDefinition.model_validate(imported.definition.model_dump() | {"training": {"epochs": 9}})
+    space = {"lr": {"role": "nuisance", "low": 1e-6, "high": 1e-4, "log": True}}
+    changes = {"space": space, "training": {"epochs": 9}}
+    definition = StudyDefinition.model_validate(imported.definition.model_dump() | changes)
     put(store, ImportedStudy(definition, imported.origin, trials))
     printed = flowing(run("audit", "by_hand"))
     assert "hyperband, min_resource 3, max_resource 9" in printed

@@ -1,7 +1,7 @@
 """The pruning audit, over learning curves of which it is known what pruners do to them."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -13,78 +13,35 @@ from search.analysis.health import warnings
 from search.analysis.pruning import Audit, Replay, pruner_words
 from search.analysis.replay import stops
 from search.analysis.results import Results
-from search.store.studies import Context, StudyRow, TrialRecord
+from search.store.studies import TrialRecord
 from search.study import StudyDefinition
 from search.study.definition import Median
+from tests import make_results as made
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 MEDIAN = {"name": "median", "startup_trials": 5, "warmup_epochs": 3}
 
 
 def study(**changes: Any) -> StudyDefinition:
-    return StudyDefinition.model_validate(
-        {
-            "name": "audited",
-            "question": "Which rate?",
-            "dataset": {"name": "synthetic_faces", "image_size": 48},
-            "model": {"name": "clsfer"},
-            "objective": "accuracy",
-            "training": {"epochs": 27},
-            "space": {"lr": {"role": "nuisance", "low": 1e-5, "high": 1e-1, "log": True}},
-            "sampler": "random",
-            "budget": {"trials": 30},
-        }
-        | changes
-    )
+    space = {"lr": {"role": "nuisance", "low": 1e-5, "high": 1e-1, "log": True}}
+    return made.definition(space, name="audited", training={"epochs": 27}, **changes)
 
 
 def trial(ticket: int, values: Any, state: str = "complete", **changes: Any) -> TrialRecord:
     curve = {epoch: float(value) for epoch, value in enumerate(values, start=1)}
-    record = TrialRecord(
-        ticket=ticket,
-        stage="search",
-        source=None,
-        state=state,
-        attempt=1,
-        epoch=len(curve),
-        trial=ticket,
-        parameters={"lr": 1e-3},
-        seed=0,
-        value=max(curve.values()) if state == "complete" else None,
-        epochs={epoch: {"accuracy": value} for epoch, value in curve.items()},
+    return made.trial(
+        ticket,
+        max(curve.values()) if state == "complete" else None,
+        state,
         curve=curve,
-        seconds=1.0,
-        worker="w",
+        parameters={"lr": 1e-3},
         reason="pruned after epoch 3" if state == "pruned" else None,
-        started_at=START + timedelta(minutes=ticket),
-        progress_at=None,
-        finished_at=None,
-        retries=[],
+        started_at=made.NOW + timedelta(minutes=ticket),
+        **changes,
     )
-    return replace(record, **changes)
 
 
 def results(definition: StudyDefinition, records: list[TrialRecord], items: int = 0) -> Results:
-    row = StudyRow(
-        study_id=1,
-        name=definition.name,
-        state="open",
-        stage="done",
-        stage_at=START,
-        priority=0,
-        definition=definition,
-        data_fingerprint="pixels",
-        validation_items=items,
-        code_version="0.1.0",
-        created_at=START,
-        stage_counts={},
-        epochs=0,
-        seconds=0.0,
-        search_epochs=0,
-        search_seconds=0.0,
-        context=Context(),
-    )
-    return Results(row, records, {}, [])
+    return Results(made.row(definition, validation_items=items), records, {}, [])
 
 
 def steady(count: int = 20, epochs: int = 27) -> list[TrialRecord]:
@@ -145,7 +102,7 @@ def test_what_lies_within_the_noise_of_the_best_is_a_winner_too() -> None:
 def test_fresh_runs_tell_the_noise_and_are_replayed_last() -> None:
     definition = study(pruner=MEDIAN)
     fresh = [
-        replace(late(30 + i), stage="confirm", source=0, seed=i, value=value, started_at=START)
+        replace(late(30 + i), stage="confirm", source=0, seed=i, value=value, started_at=made.NOW)
         for i, value in enumerate((0.80, 0.86))
     ]
     found = audit(results(definition, [*steady(), *fresh]))
@@ -170,6 +127,16 @@ def test_a_pruner_that_kills_winners_is_warned_of() -> None:
 def test_a_study_without_a_pruner_has_killed_nobody() -> None:
     assert own_replay(results(study(), [*steady(), late(20)])) is None
     assert own_replay(results(study(pruner=MEDIAN), [])) is None
+
+
+def test_epochs_that_were_not_measured_are_not_saved() -> None:
+    """As in event files with a validation every third epoch."""
+    sparse = [
+        replace(record, curve={epoch: value for epoch, value in record.curve.items() if epoch % 3 == 0})
+        for record in steady()
+    ]
+    for replay in audit(results(study(), sparse)).replays:
+        assert 0 < replay.saved < 1
 
 
 def test_curves_that_were_cut_are_counted_and_the_bias_is_told() -> None:

@@ -257,10 +257,37 @@ def test_the_reader_is_told_what_to_mind() -> None:
     again = Reading(5, 2, "w", late, None)
     found = conclude(Results(results.row, records, results.predictions, [*results.readings, again]))
     text = " ".join(found.caveats)
-    assert "nothing is established of depth 4" in text
+    assert "Only the best 2 values were run again (confirm.values); nothing is established of depth 4." in text
+    assert "No trial of depth" not in text
     assert "Every search trial of depth 2 was stopped early" in text
     assert "Some fresh runs began after the test split had been read" in text
     assert "The test split was read 11 times by 10 models" in text
+
+
+def test_values_and_models_that_could_not_be_judged_are_told() -> None:
+    results = confirmed({2: 0.80, 8: 0.84})
+    hopeless = trial(100, None, "failed", parameters={"depth": 4, "lr": 1e-4})
+    predictions = {
+        ticket: run for ticket, run in results.predictions.items() if ticket != max(results.predictions)
+    }
+    found = conclude(Results(results.row, [*results.records, hopeless], predictions, results.readings))
+    assert "(p < 0.001, 4 and 5 seeds, " in found.answer
+    text = " ".join(found.caveats)
+    assert "No trial of depth 4 came to the end of an epoch." in text
+    assert "1 of the models never read the split that judges" in text
+
+
+def test_a_bucket_of_a_range_is_called_by_the_configuration_that_was_confirmed() -> None:
+    space = {"weight_decay": {"role": "scientific", "low": 0.0, "high": 1.0}}
+    lucky = trial(0, 0.9, parameters={"weight_decay": 0.15})
+    steady = trial(1, 0.8, parameters={"weight_decay": 0.1})
+    fresh = [
+        trial(2 + seed, 0.8, stage="confirm", source=1, seed=seed, parameters={"weight_decay": 0.1})
+        for seed in range(2)
+    ]
+    study = row(definition(space), "conclude")
+    assert conclude(Results(study, [lucky, steady], {}, [])).levels[0].name == "weight decay 0.15"
+    assert conclude(Results(study, [lucky, steady, *fresh], {}, [])).levels[0].name == "weight decay 0.1"
 
 
 def test_validation_that_judges_is_pointed_out() -> None:

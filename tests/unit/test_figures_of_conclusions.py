@@ -36,12 +36,12 @@ def test_each_value_has_its_best_trial_and_its_fresh_runs_in_the_order_of_values
     traces = {trace.name: trace for trace in figure.data}
     assert np.allclose(traces["best trial"].y, [60, 40])
     assert np.allclose(traces["best trial"].x.round(), [1, 0])
-    means = traces["fresh runs, validation"]
+    means = traces["seeds, validation"]
     levels = sorted(found.levels, key=lambda level: level.values["depth"])  # type: ignore[arg-type, return-value]
     spreads = [level.confirmed.validation for level in levels if level.confirmed]
     assert np.allclose(means.y, [100 * spread.mean for spread in spreads if spread])
     assert np.allclose(means.y + means.error_y.array, [100 * (spread.high or 0) for spread in spreads if spread])
-    points = next(trace for trace in figure.data if trace.name == "fresh runs, test")
+    points = next(trace for trace in figure.data if trace.name == "seeds, test")
     assert len(points.y) == 6
 
 

@@ -216,7 +216,7 @@ def test_a_loss_that_falls_while_nothing_is_learnt() -> None:
 
 def test_a_sign_turned_round() -> None:
     found = of("sign", with_curves(searched(inside), lambda record, epoch: {**VA, "ccc_arousal": -0.4}))
-    assert "arousal ends at -0.400" in found.evidence
+    assert "ends at -0.400" in found.evidence
 
 
 def test_the_best_trial_that_overfits() -> None:

@@ -103,6 +103,7 @@ def test_a_table_becomes_finished_trials(read: Read) -> None:
     assert len(study.origin.sha256) == 64
     definition = study.definition
     assert (definition.name, definition.sampler, definition.budget.trials) == ("by_hand", "imported", 4)
+    assert definition.confirm.seeds == 0  # nobody can run them again here
     assert definition.space["model"] == Choices(role="scientific", choices=("Baseline", "CLSFER"))
     assert definition.from_json(definition.canonical_json()) == definition
 
@@ -193,9 +194,9 @@ def test_a_pivot_tells_what_is_left_to_map(read: Read) -> None:
 
 
 def test_rows_without_the_objective_are_left_out_and_counted(read: Read) -> None:
-    study = read(MAPPING, changed(TABLE, ("83.638", ""), ("83.605", "")))
+    study = read(MAPPING, changed(TABLE, ("83.638", ""), ("83.605", "nan")))
     assert len(study.trials) == 2
-    assert study.origin.notes[-1] == "Rows left out because they have no accuracy_pct: 2."
+    assert study.origin.notes[-1] == "Rows left out because they have no finite accuracy_pct: 2."
     with pytest.raises(HistoryError, match="no row is left"):
         read(MAPPING, "\n".join(TABLE.split("\n")[:2]).replace("82.986", "") + "\n")
 
@@ -401,7 +402,7 @@ def test_what_is_not_finite_in_event_files_is_left_out_and_counted(read: Read, t
     assert set(study.origin.notes) == {
         "Values of val/accuracy left out because they are no finite numbers: 2.",
         "Values of train/loss left out because they are no finite numbers: 2.",
-        "Runs left out because they have no finite val/accuracy: 1.",
+        "Rows left out because they have no finite val/accuracy: 1.",
     }
 
 

@@ -2,10 +2,15 @@
 
 import json
 import re
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
+
 from search.analysis import look
+from search.analysis.cells import Floats
 from search.analysis.figures import draw
 from search.analysis.pages import division, scripts, write_pages
 from tests.make_figure_results import HOSTILE, conclusion, many, results, study
@@ -35,15 +40,55 @@ def test_texts_can_be_read_on_both_pages() -> None:
         assert _contrast(dark[colour], dark[look.PAPER]) > 3
 
 
+# What people without one kind of cone see of linear RGB: Machado et al. 2009, https://doi.org/10.1109/TVCG.2009.113.
+EYES = {
+    "all cones": np.eye(3),
+    "no long ones": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "no medium ones": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.01182, 0.04294, 0.968881],
+    ],
+    "no short ones": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.3039],
+    ],
+}
+
+
+@pytest.mark.parametrize("eyes", EYES)
+@pytest.mark.parametrize("colours", [look.SERIES, tuple(look.OUTCOMES.values())])
+def test_what_stands_side_by_side_can_be_told_apart_by_all_eyes(colours: tuple[str, ...], eyes: str) -> None:
+    for page in (colours, [look.DARK[colour] for colour in colours]):
+        seen = [_lab(np.array(EYES[eyes]) @ _linear(colour)) for colour in page]
+        assert min(float(np.linalg.norm(a - b)) for a, b in combinations(seen, 2)) > 15  # 2.3 is just noticeable
+
+
+def _lab(linear: Floats) -> Floats:
+    """CIELAB of linear sRGB, white D65."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ linear.clip(0, 1) / np.array([0.9505, 1, 1.089])
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
 def _contrast(one: str, other: str) -> float:
     low, high = sorted(_luminance(colour) for colour in (one, other))
     return (high + 0.05) / (low + 0.05)
 
 
 def _luminance(colour: str) -> float:
-    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return float(_linear(colour) @ [0.2126, 0.7152, 0.0722])
+
+
+def _linear(colour: str) -> Floats:
+    shares = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
 
 
 def test_a_division_holds_the_figure_and_nothing_that_ends_it_early() -> None:

@@ -83,7 +83,7 @@ def test_the_methods_name_all_that_was_done() -> None:
         "1 diverged or failed",
         "3 fresh seeds",
         "the test split was read 6 times in all",
-        "Welch's t test over seeds and, over the items of the test split, exact McNemar",
+        "Welch's t test over seeds, by exact McNemar over the items of the test split, and by a t test",
         "fresh runs, 18 epochs in 18.0 min",
         "python 3.11.7",
     ):

@@ -372,7 +372,7 @@ def test_differences_of_shares_are_in_points(value: float, margin: float | None,
 
 
 def test_other_metrics_are_in_their_own_unit() -> None:
-    assert wording.difference("mse", 0.031, 0.0102) == "0.03 ± 0.01 in mse"
+    assert wording.difference("mse", 0.031, 0.0102) == "0.03 ± 0.01 in mean squared error"
     assert wording.level("mse", statistics.spread([0.2, 0.21, 0.22])) == "0.21 ± 0.02"
     assert wording.level("accuracy", statistics.spread([0.85398])) == "85.4 %"
 

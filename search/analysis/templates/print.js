@@ -2,11 +2,13 @@
 (() => {
   const figures = () => document.querySelectorAll(".figure.js-plotly-plot");
   addEventListener("beforeprint", () => figures().forEach(figure => {
-    Plotly.relayout(figure, {width: 680, height: 380});
-    figure.style.height = "380px";
+    figure.dataset.height = figure.style.height;  // that of a figure with many rows
+    const height = parseInt(figure.style.height) || 380;
+    Plotly.relayout(figure, {width: 680, height});
+    figure.style.height = `${height}px`;
   }));
   addEventListener("afterprint", () => figures().forEach(figure => {
-    figure.style.height = "";
-    Plotly.relayout(figure, {autosize: true, width: null, height: null});
+    figure.style.height = figure.dataset.height;
+    Plotly.relayout(figure, {autosize: true, width: null, height: parseInt(figure.dataset.height) || null});
   }));
 })();
