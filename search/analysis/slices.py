@@ -103,6 +103,7 @@ def _across(axis: Axis, columns: int, *, numeric: bool) -> dict[str, object]:
         "range": [axis.low - margin, axis.high + margin],
     }
     if axis.ticks:
-        places = [*axis.ticks][:: 1 + numeric * len(axis.ticks) // (_MOST_TICKS // columns)]
+        step = math.ceil(len(axis.ticks) / (_MOST_TICKS // columns)) if numeric else 1
+        places = [*axis.ticks][::step]
         settings |= {"tickvals": places, "ticktext": [look.escaped(axis.ticks[place]) for place in places]}
     return settings
