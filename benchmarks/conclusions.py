@@ -64,17 +64,17 @@ seed: {first_seed}
 
 @dataclass(frozen=True)
 class Kind:
-    """Studies that ask the same; better: name of the level that truly is, or None."""
+    """Studies that ask the same; better: the value that truly is, or None."""
 
     name: str
     parameter: str
     values: tuple[float, float]
-    better: str | None
+    better: float | None
 
     def is_right(self, found: Conclusion) -> bool:
         if self.better is None:
-            return not any(pair.distinguishable for pair in found.comparisons) and len(found.ties) == 1
-        return found.established and found.levels[0].name == self.better
+            return found.answer.startswith("Not distinguishable")
+        return found.established and found.levels[0].values == {self.parameter: self.better}
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Outcome:
 
 
 KINDS = (
-    Kind("better", "eps", (1e-8, EPSILON), "Adam epsilon 1e-8"),
+    Kind("better", "eps", (1e-8, EPSILON), 1e-8),
     Kind("same", "batch_size", (64, 65), None),
 )
 
@@ -167,12 +167,12 @@ def _report(kind: Kind, outcomes: Sequence[Outcome]) -> int:
     a, b = kind.values
     for value in kind.values:
         values = [run for outcome in outcomes for run in outcome.judged(kind, value)]
-        print(f"  {kind.parameter} {value:<10g} accuracy {100 * mean(values):.2f} % over {len(values)} runs")
+        print(f"  {f'{kind.parameter} {value:g}':21} accuracy {100 * mean(values):.2f} % over {len(values)} runs")
     # The data differ between studies, and runs of one study share them: it is studies that are independent.
     leads = [100 * (mean(outcome.judged(kind, a)) - mean(outcome.judged(kind, b))) for outcome in outcomes]
     over_studies = spread(leads)
-    half = 0.0 if over_studies.high is None else over_studies.high - over_studies.mean
-    print(f"  true difference       {over_studies.mean:.2f} ± {half:.2f} points, its 95 % interval over studies")
+    half = "" if over_studies.high is None else f" ± {over_studies.high - over_studies.mean:.2f}"
+    print(f"  true difference       {over_studies.mean:.2f}{half} points, with its 95 % interval over studies")
     for outcome, is_right in zip(outcomes, right, strict=True):
         print(f"  {'      ' if is_right else 'WRONG '}{outcome.results.row.name:10} {outcome.found.answer}")
     return sum(right)

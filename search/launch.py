@@ -14,7 +14,6 @@ from rich.table import Table
 
 from search import __version__, console
 from search.analysis import results
-from search.analysis.conclusion import conclude
 from search.settings import Settings
 from search.store import studies
 from search.store.connection import Store, open_store
@@ -53,6 +52,8 @@ def launch(definition: StudyDefinition, settings: Settings, *, workers: int | No
     if not row.is_done:
         with _hired(settings, row.name, workers=workers, ray=ray) as fleet:
             was_stopped = _train(store, row, fleet)
+    from search.analysis.conclusion import conclude  # statistics take seconds to load: not before training begins
+
     found = store.run(lambda connection: results.read(connection, studies.find(connection, row.name)))
     console.show(console.status_table(found.row, found.records, answer=conclude(found).answer))
     print(f"figures: {settings.results}/{row.name}/figures")

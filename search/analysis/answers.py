@@ -42,7 +42,9 @@ def _compared(best: Level, levels: Sequence[Level], against: Sequence[Comparison
         nearest = min(tied, key=lambda found: found.difference)
         claims.append(nearest.sentence)
         others = [_other(found, best, spoken) for found in tied if found is not nearest]
-        if others:
+        if others and nearest.p is None:
+            claims.append(wording.sentence(f"nor is anything established of {_some(others)}"))
+        elif others:
             claims.append(wording.sentence(f"nor can {_some(others)} be told from {spoken[best.name]}"))
     return claims
 

@@ -30,8 +30,8 @@ def _of_an_import(results: Results, levels: Sequence[Level], judged: Judged) -> 
     found = list(origin.notes)
     runs = [len(run.tickets) for level in levels for run in level.configurations]
     if runs and min(runs) == 1:
-        how_many = "Every value" if max(runs) == 1 else f"{runs.count(1)} of {len(runs)} values"
-        found.append(f"{how_many} is of a single run, so that nothing is known of the luck of its seed.")
+        how_many = "Every value is" if max(runs) == 1 else f"{runs.count(1)} of {len(runs)} values are"
+        found.append(f"{how_many} of a single run, so that nothing is known of the luck of the seed.")
     found.append(f"These results were not made here; they come from {origin.source}.")
     if judged.split == "test":
         found.append("They were chosen and judged on the test split, so the best of them is too high.")

@@ -35,8 +35,9 @@ def coverage(study: StudyDefinition, records: Sequence[TrialRecord]) -> go.Figur
     cells = sum(map_.z.size for map_ in figure.data)
     what = f"{cells} combinations" if len(names) == 2 else f"{cells} combinations of two values"
     first = f" of the first {_MOST} parameters" if len(study.space) > _MOST else ""
-    untried = f"{never or 'none'} of {what}{first} {'was' if never == 1 else 'were'} never tried (empty)"
-    caption = f"{study.name} · how many trials; {untried}"
+    untried = f"{never} of {what}{first} {'was' if never == 1 else 'were'} never tried (empty)"
+    tried_all = f"all {what}{first} were tried"
+    caption = f"{study.name} · how many trials; {untried if never else tried_all}"
     figure.update_layout(plot_bgcolor=look.EMPTY)
     look.dress(figure, study.question, caption, above=24)
     return figure

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from search import catalog
 from search.analysis import quantities
+from search.analysis.axes import metric_label
 from search.analysis.findings import Conclusion
 from search.analysis.report_server import PREFIX
 from search.analysis.trials import counted, described, named, ranked
@@ -23,7 +24,11 @@ def study_note(results: "Results", conclusion: Conclusion) -> str:
     """What a study asks, what is found, how far it is, and how to run it again, in Markdown."""
     study = results.definition
     complete = ranked(study, [record for record in results.searched if record.state == "complete"])
-    best = [f"Best: {value:.4g}, {named(trial)}: {described(study, trial)}." for trial, value in complete[:1]]
+    measure = metric_label(study.objective, results.searched_on)
+    best = [
+        f"Best: {value:.4g} in {named(trial)}, {measure}: {described(study, trial)}."
+        for trial, value in complete[:1]
+    ]
     command = launch_command(study.name)
     lines = [
         f"## {literal(study.question)}",
@@ -45,25 +50,25 @@ def is_ours(note: str) -> bool:
 def progress(results: "Results") -> str:
     """How far the study is, in a sentence or two."""
     row = results.row
-    searched = counted(results.searched)
-    searched = f"{searched[0].upper()}{searched[1:]}"
     if row.context.origin is not None:
         return f"{quantities.counted(len(results.searched), 'imported result')}."
-    waits = {"paused": " It is paused.", "stopped": " It is stopped."}.get(row.state, "")
     if row.stage == "search":
-        return f"The search goes on: {searched}.{waits}"
+        goes_on = {"paused": "The search is paused", "stopped": "The search was stopped"}
+        return f"{goes_on.get(row.state, 'The search goes on')}: {counted(results.searched)}."
+    waits = {"paused": " The study is paused.", "stopped": " The study was stopped."}.get(row.state, "")
     runs = [record for record in results.records if record.stage == row.stage]
     ended = sum(record.state in ("complete", "pruned", "failed") for record in runs)
     share = f"{ended:,} of {len(runs):,}"
     match row.stage:
         case "confirm":
-            return f"The best configurations are run again with fresh seeds, {share} so far. {searched}.{waits}"
+            searched = counted(results.searched)
+            return (
+                f"The best configurations are run again with fresh seeds, {share} so far, after {searched}.{waits}"
+            )
         case "conclude":
             return f"The models of the fresh runs are read on the split that judges, {share} so far.{waits}"
         case _:
-            fresh = (
-                quantities.counted(len(results.confirmed), "fresh run") if results.confirmed else "no fresh runs"
-            )
+            fresh = quantities.counted(len(results.confirmed), "fresh run")
             return f"The study is done: {counted(results.searched)}; {fresh}."
 
 

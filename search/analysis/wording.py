@@ -156,7 +156,7 @@ def _single_runs(
 
 def _needed(found: Comparison, judged: Judged, factor: float | None) -> str:
     if found.seeds_needed is not None:
-        return f"about {found.seeds_needed:,} seeds of each would be needed"
+        return f"about {number(found.seeds_needed)} seeds of each would be needed"
     if factor is None or judged.items is None:
         return "more than 1,000 seeds of each would be needed"
     if judged.items * factor > _MOST_ITEMS:
@@ -167,7 +167,7 @@ def _needed(found: Comparison, judged: Judged, factor: float | None) -> str:
 
 
 def _count(images: float) -> str:
-    return f"{images:.0f}" if images >= 1 else f"{images:.1f}"
+    return f"{images:.0f}" if images >= 0.95 else f"{images:.1f}"
 
 
 def _digits(value: float, like: float) -> str:

@@ -72,9 +72,8 @@ def _confirmed(conclusion: Conclusion) -> list[Level]:
 
 
 def _not_beaten(conclusion: Conclusion, confirmed: Sequence[Level]) -> list[Level]:
-    """The best level, and those of which it is not shown that they are worse."""
-    best = confirmed[0].name
-    beaten = {found.worse for found in conclusion.comparisons if found.distinguishable and found.better == best}
+    """The levels of which it is not shown that they are worse than another, the best first."""
+    beaten = {found.worse for found in conclusion.comparisons if found.distinguishable}
     return [level for level in confirmed if level.name not in beaten]
 
 

@@ -114,7 +114,7 @@ def dashboard(settings: Settings) -> Iterator[str]:
     """The address of a running `search dashboard`, which must end well on Ctrl-C."""
     process = subprocess.Popen(
         [sys.executable, "-m", "search", "dashboard", "--port", "0"],
-        env=os.environ | {"SEARCH_HOME": str(settings.home)},
+        env=os.environ | {"SEARCH_HOME": str(settings.home), "SEARCH_RESULTS": settings.results},
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
@@ -156,6 +156,51 @@ def test_the_study_and_its_figures_are_in_the_dashboard(
     expect(card(page, "learning-curves").get_by_text("best: trial 5")).to_be_visible(timeout=WAIT)
     expect(card(page, "contour").locator(".heatmaplayer image")).to_be_attached(timeout=WAIT)
     page.screenshot(path=tmp_path / "dashboard.png", full_page=True)
+
+
+def test_the_note_leads_to_the_report_which_reaches_nothing(
+    study: StudyDefinition, dashboard: str, page: Page, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text) if message.type == "error" else None)
+    page.goto(dashboard)
+    page.get_by_text(study.name).first.click(timeout=WAIT)
+    page.wait_for_url("**/studies/*", timeout=WAIT)
+    page.goto(f"{page.url}/note")
+    page.get_by_role("link", name="The report, with the evidence").click(timeout=WAIT)
+    expect(page.locator("h1")).to_have_text(study.question, timeout=WAIT)
+    assert page.url.endswith(f"/reports/{study.name}")
+    expect(page.locator(".answer")).to_contain_text("The search alone can't tell")
+    expect(page.locator("#figure-parallel-coordinates .parcoords")).to_be_visible(timeout=WAIT)
+    page.screenshot(path=tmp_path / "report.png", full_page=True)
+    assert told == []
+    reached = "fetch('/api/studies').then(() => 'reached', () => 'refused')"
+    assert page.evaluate(reached) == "refused"
+    assert page.evaluate("origin") == "null"
+
+
+def test_a_report_on_disk_is_light_or_dark_and_narrow_on_paper(
+    study: StudyDefinition, settings: Settings, page: Page
+) -> None:
+    page.context.set_offline(True)
+    page.emulate_media(color_scheme="dark")
+    page.goto((Path(settings.results) / study.name / "report.html").as_uri())
+    plot = page.locator(".figure.js-plotly-plot").first
+    expect(plot).to_be_visible(timeout=WAIT)
+    background = "getComputedStyle(document.body).backgroundColor"
+    paper = "document.querySelector('.figure.js-plotly-plot').layout.template.layout.paper_bgcolor"
+    assert page.evaluate(background) == "rgb(13, 17, 23)"
+    assert page.evaluate(paper) == "#0d1117"
+    page.emulate_media(color_scheme="light")
+    expect(plot).to_have_attribute("data-dark", "false")
+    assert page.evaluate(background) == "rgb(255, 255, 255)"
+    assert page.evaluate(paper) == "#ffffff"
+    page.evaluate(
+        "addEventListener('beforeprint', () => window.widths = "
+        "[...document.querySelectorAll('.js-plotly-plot')].map(plot => plot._fullLayout.width))"
+    )
+    assert page.pdf(format="A4").startswith(b"%PDF")
+    assert set(page.evaluate("window.widths")) == {680}
 
 
 def test_a_page_on_disk_is_drawn_and_can_be_brushed(

@@ -15,7 +15,7 @@ def test_the_note_answers_and_says_how_far_the_study_is_and_where_its_report_is(
         "## Does depth help?",
         f"**{conclusion.answer}**",
         "The study is done: 8 trials: 6 complete, 2 pruned; 6 fresh runs.",
-        "Best: 60, trial 5: depth (blocks) 8, learning rate 1e-4.",
+        "Best: 60 in trial 5, accuracy on validation (%): depth (blocks) 8, learning rate 1e-4.",
         "[The report, with the evidence](/reports/clsfer_depth_lr-quick)",
         "To run it again: `search launch clsfer_depth_lr --preset quick`",
         "*Kept up to date by search; delete this line to write a note of your own.*",

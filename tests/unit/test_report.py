@@ -157,9 +157,10 @@ def test_a_study_without_any_trial_has_a_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "state", "said"),
     [
-        ("search", "paused", "It is paused."),
+        ("search", "paused", "The search is paused: 8 trials"),
+        ("search", "stopped", "The search was stopped: 8 trials"),
         ("confirm", "open", "run again with fresh seeds, 6 of 6 so far"),
-        ("conclude", "stopped", "6 of 6 so far. It is stopped."),
+        ("conclude", "stopped", "6 of 6 so far. The study was stopped."),
     ],
 )
 def test_each_stage_is_named(tmp_path: Path, stage: Any, state: Any, said: str) -> None:
