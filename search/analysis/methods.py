@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from search.analysis import account, quantities
-from search.analysis.account import domain
 from search.analysis.axes import words
 from search.analysis.findings import Conclusion
 from search.analysis.results import Results
+from search.analysis.searched import domain, pruner
 from search.analysis.wording import listed
 
 _SAMPLERS = {
@@ -63,7 +63,7 @@ def _search(results: Results) -> Iterator[str]:
     yield f"In {trials}{upto}, {_SAMPLERS[study.sampler]} (seed {study.seed})."
     if study.pruner.name != "none":
         source = _SOURCES.get(study.pruner.name, "")
-        yield f"Trials were stopped early by this rule: {account.pruner(study)}{source}."
+        yield f"Trials were stopped early by this rule: {pruner(study)}{source}."
         yield account.pruning(results)
     infeasible = sum(record.is_infeasible for record in results.searched)
     if infeasible:

@@ -68,7 +68,9 @@ def progress(results: "Results") -> str:
         case "conclude":
             return f"The models of the fresh runs are read on the split that judges, {share} so far.{waits}"
         case _:
-            fresh = quantities.counted(len(results.confirmed), "fresh run")
+            fresh = (
+                quantities.counted(len(results.confirmed), "fresh run") if results.confirmed else "no fresh runs"
+            )
             return f"The study is done: {counted(results.searched)}; {fresh}."
 
 

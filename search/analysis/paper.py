@@ -6,7 +6,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from search.analysis import account, evidence, latex, markdown, methods, quantities
+from search.analysis import evidence, latex, markdown, methods, quantities, searched
 from search.analysis.checklist import SOURCE, checklist
 from search.analysis.evidence import Table
 from search.analysis.note import literal
@@ -44,7 +44,7 @@ def _tables(report: Report) -> dict[str, tuple[Table, str]]:
     return {
         "levels": (evidence.levels(results, conclusion), "What was found for each value."),
         "comparisons": (evidence.comparisons(results, conclusion), f"Comparisons of {measure}."),
-        "space": (account.space(results.definition), "What was searched."),
+        "space": (searched.space(results.definition), "What was searched."),
     }
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import yaml
 
 from search import __version__
-from search.analysis import account, evidence, health, markdown, quantities, web
+from search.analysis import account, evidence, health, markdown, quantities, searched, web
 from search.analysis.conclusion import conclude
 from search.analysis.figures import draw
 from search.analysis.findings import Conclusion, HealthWarning
@@ -82,9 +82,9 @@ def _facts(results: Results, conclusion: Conclusion, warnings: Sequence[HealthWa
         "sentences": _sentences(conclusion),
         "runs": evidence.runs(results, conclusion),
         "best": None if results.row.context.origin else evidence.best_trials(results),
-        "space": account.space(study),
-        "how": account.how(study),
-        "fixed": account.fixed(study),
+        "space": searched.space(study),
+        "how": searched.how(study),
+        "fixed": searched.fixed(study),
         "spent": account.spent(results),
         "pruning": account.pruning(results),
         "failures": account.failures(results),

@@ -6,10 +6,10 @@ from typing import Any
 import yaml
 
 from search.analysis import account, evidence, quantities, wording
-from search.analysis.account import written
 from search.analysis.axes import words
 from search.analysis.evidence import Table
 from search.analysis.note import progress as study_progress
+from search.analysis.searched import written
 from search.analysis.standing import judged_by
 from search.campaigns.progress import Progress, StepProgress
 from search.store.studies import TrialRecord

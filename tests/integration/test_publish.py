@@ -24,6 +24,7 @@ from search.analysis.figures import DASHBOARD
 from search.analysis.publish import publish, publish_if_due
 from search.analysis.report import Report
 from search.analysis.selection import selected
+from search.cli import main
 from search.errors import SearchError, StudyNotFound
 from search.settings import Settings
 from search.store import publication, stages, studies, tickets
@@ -198,6 +199,28 @@ def test_a_bucket_that_is_gone_is_logged_without_secrets(
     assert "the figures of depth_lr@2 could not be published" in caplog.text
     assert "EndpointConnectionError" in caplog.text
     assert os.environ["AWS_SECRET_ACCESS_KEY"] not in caplog.text
+
+
+def test_the_command_prints_the_answer_and_the_files(
+    store: Store, study: StudyRow, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    train(store, study, 0.3, 0.8)
+    for name, value in {"SEARCH_STORE": server, "SEARCH_HOME": "home", "SEARCH_RESULTS": "results"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no-browser"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", study.name, "--paper"]) == 0
+    answer, *files = capsys.readouterr().out.splitlines()
+    assert answer.startswith("The search alone can't tell")
+    folder = tmp_path / "results" / study.name
+    paper = ["checklist.md", "levels.tex", "methods.md", "methods.tex", "space.tex"]
+    assert files == [f"{folder}/report.html", f"{folder}/report.md", *(f"{folder}/paper/{name}" for name in paper)]
+    assert main(["report", study.name, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["conclusion"]["answer"] == answer
+    assert f"{folder}/report.html" in told["files"]
+    assert main(["report", "nobody"]) == 2
+    assert "no study named 'nobody'" in capsys.readouterr().err
 
 
 def test_an_unknown_study_is_refused(store: Store, tmp_path: Path) -> None:
