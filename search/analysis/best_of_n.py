@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from search.analysis import look
-from search.analysis.axes import metric_label, metric_scale
+from search.analysis.axes import metric_label
 from search.analysis.cells import Floats
 from search.analysis.trials import ENDED, ranked
 from search.store.studies import TrialRecord
@@ -14,6 +15,8 @@ from search.study import StudyDefinition
 
 FEWEST = 10  # trials
 _BAND = (0.05, 0.95)
+
+_Floats = NDArray[np.float32]
 
 
 def best_of(values: Floats, n: int) -> tuple[float, float, float]:
@@ -45,35 +48,35 @@ def best_of_n(
     values = sign * np.array(valued + [valued[-1]] * (len(ended) - len(valued)))
     counts = np.unique(np.geomspace(1, len(values), 60).round().astype(np.int32))
     expected, low, high = (sign * np.array([best_of(values, n) for n in counts])).T.astype(np.float32)
-    figure = go.Figure(
-        [
-            go.Scatter(x=counts, y=low, mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip"),
-            go.Scatter(
-                x=counts,
-                y=high,
-                mode="lines",
-                line={"width": 0},
-                fill="tonexty",
-                fillcolor=look.NONE_TO_ALL[1],
-                name="90 &#37; of such searches",
-                hoverinfo="skip",
-            ),
-            go.Scatter(
-                x=counts,
-                y=expected,
-                mode="lines",
-                line={"width": 3, "color": look.MEDIAN},
-                name="expected",
-                hovertemplate="best of %{x}: %{y:.4g}<extra></extra>",
-            ),
-        ]
-    )
+    figure = go.Figure(_curves(counts, expected, low, high))
     ticks = [multiple * 10**power for power in range(6) for multiple in (1, 2, 5)]
     figure.update_xaxes(title_text="trials", type="log", tickvals=[tick for tick in ticks if tick <= len(values)])
     label = metric_label(study.objective, on)
     figure.update_yaxes(title_text=look.wrapped(f"best {label}", 44))
-    if study.direction == "maximize" and metric_scale(study.objective) == 100:
-        figure.update_yaxes(range=[None, min(100.0, float(values.max()) + 0.1 * float(np.ptp(values)) + 0.5)])
     caption = f"{study.name} · the best of n of the {len(values):,} trials that ended, drawn at random"
     look.dress(figure, study.question, caption, above=48)
     return figure
+
+
+def _curves(counts: NDArray[np.int32], expected: _Floats, low: _Floats, high: _Floats) -> list[go.Scatter]:
+    return [
+        go.Scatter(x=counts, y=low, mode="lines", line={"width": 0}, showlegend=False, hoverinfo="skip"),
+        go.Scatter(
+            x=counts,
+            y=high,
+            mode="lines",
+            line={"width": 0},
+            fill="tonexty",
+            fillcolor=look.NONE_TO_ALL[1],
+            name="90 &#37; of such searches",
+            hoverinfo="skip",
+        ),
+        go.Scatter(
+            x=counts,
+            y=expected,
+            mode="lines",
+            line={"width": 3, "color": look.MEDIAN},
+            name="expected",
+            hovertemplate="best of %{x}: %{y:.4g}<extra></extra>",
+        ),
+    ]

@@ -47,6 +47,11 @@ def contour(
     """
     x, y = parameter_axis(across, study.space[across]), parameter_axis(up, study.space[up])
     trials = ranked(study, records)
+    told = f"{study.name} · {counted(records)}"
+    if not trials:
+        figure = go.Figure()
+        look.dress(figure, study.question, told, above=48)
+        return figure
     xs = np.array([x.position(record.parameters[across]) for record, _ in trials], dtype=np.float64)
     ys = np.array([y.position(record.parameters[up]) for record, _ in trials], dtype=np.float64)
     columns, rows = centres(x, len(trials)), centres(y, len(trials))
@@ -58,9 +63,9 @@ def contour(
     figure = go.Figure(_heatmap(study, columns, rows, best, label, written=written))
     figure.add_traces(_marks(trials, xs, ys - _BELOW * step(rows) * written))
     figure.update_layout(xaxis=axis_layout(x, columns), yaxis=axis_layout(y, rows), plot_bgcolor=look.EMPTY)
-    empty = "; empty cells have no trial with an epoch" if trials and np.isnan(best).any() else ""
+    empty = "; empty cells have no trial with an epoch" if np.isnan(best).any() else ""
     more = "; the best over all other parameters" if len(study.space) > 2 else ""
-    look.dress(figure, study.question, f"{study.name} · {counted(records)}{empty}{more}", above=48)
+    look.dress(figure, study.question, f"{told}{empty}{more}", above=48)
     return figure
 
 
@@ -74,7 +79,6 @@ def _heatmap(
         colorscale=look.WORST_TO_BEST,
         reversescale=study.direction == "minimize",
         colorbar=look.colour_bar(label),
-        showscale=not np.isnan(best).all(),
         xgap=2,
         ygap=2,
         texttemplate="%{z:.3g}" if written else None,

@@ -39,13 +39,8 @@ def slices(
     axes = {name: parameter_axis(name, parameter) for name, parameter in study.space.items()}
     columns = min(len(axes), _SIDE_BY_SIDE)
     rows = math.ceil(len(axes) / columns)
-    figure = make_subplots(
-        rows,
-        columns,
-        shared_yaxes=True,
-        horizontal_spacing=0.09 / columns,
-        vertical_spacing=_BETWEEN / (_PANEL * rows),
-    )
+    spacing = {"horizontal_spacing": 0.09 / columns, "vertical_spacing": _BETWEEN / (_PANEL * rows)}
+    figure = make_subplots(rows, columns, shared_yaxes=True, **spacing)
     groups = _groups(tried, study)
     for i, (name, axis) in enumerate(axes.items()):
         xs = np.array([axis.position(record.parameters[name]) for record in tried], dtype=np.float32)
@@ -103,6 +98,7 @@ def _across(axis: Axis, columns: int, *, numeric: bool) -> dict[str, object]:
         "range": [axis.low - margin, axis.high + margin],
     }
     if axis.ticks:
-        places = [*axis.ticks][:: 1 + numeric * len(axis.ticks) // (_MOST_TICKS // columns)]
+        step = math.ceil(len(axis.ticks) / (_MOST_TICKS // columns)) if numeric else 1
+        places = [*axis.ticks][::step]
         settings |= {"tickvals": places, "ticktext": [look.escaped(axis.ticks[place]) for place in places]}
     return settings

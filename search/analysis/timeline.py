@@ -31,22 +31,19 @@ def timeline(study: StudyDefinition, attempts: Sequence[Attempt], seen: datetime
     since = [(attempt.started_at - first).total_seconds() / unit for attempt in attempts]
     until = [((attempt.ended_at or now) - first).total_seconds() / unit for attempt in attempts]
     workers = sorted({attempt.worker for attempt in attempts}, key=_in_order)
-    states = [_state(attempt) for attempt in attempts]
-    figure = go.Figure()
+    figure = go.Figure(layout={"barmode": "overlay"})
     for state, colour in look.OUTCOMES.items():
-        if chosen := [i for i, other in enumerate(states) if other == state]:
+        if chosen := [i for i, attempt in enumerate(attempts) if _state(attempt) == state]:
             figure.add_bar(
                 base=np.array([since[i] for i in chosen], dtype=np.float32),
                 x=np.array([until[i] - since[i] for i in chosen], dtype=np.float32),
                 y=np.array([workers.index(attempts[i].worker) for i in chosen], dtype=np.int16),
-                orientation="h",
-                width=0.7,
                 marker={"color": colour, "line": {"width": 0.5, "color": look.PAPER}},
                 name=state,
                 text=[_told(attempts[i]) for i in chosen],
-                textposition="none",
                 hovertemplate=f"%{{text}}<br>%{{x:.3g}} {unit_name}<extra></extra>",
             )
+    figure.update_traces(orientation="h", width=0.7, textposition="none")
     figure.update_xaxes(title_text=f"{unit_name} since the first trial began", range=[0, max(until) * 1.01 or 1])
     figure.update_yaxes(
         title_text="worker",
@@ -56,7 +53,6 @@ def timeline(study: StudyDefinition, attempts: Sequence[Attempt], seen: datetime
     )
     if len(workers) > _MOST_ROWS:
         figure.update_layout(height=_ROW * len(workers) + 190)
-    figure.update_layout(barmode="overlay")
     several = f"{len(workers)} worker{'s' if len(workers) > 1 else ''}"
     caption = f"{study.name} · began {first.astimezone(UTC):%Y-%m-%d %H:%M} UTC, {several}"
     look.dress(figure, study.question, caption, above=48)
