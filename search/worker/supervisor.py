@@ -62,7 +62,8 @@ class Supervisor:
             lease = self._claim()
             if lease is not None:
                 self._train(lease)
-            elif self._advance():
+                self._advance(lease.study_id)
+            elif self._advance(self._only.study_id if self._only else None):
                 continue
             elif self._only is not None and not self._anyone_trains(self._only):
                 return
@@ -96,14 +97,13 @@ class Supervisor:
             )
         )
 
-    def _advance(self) -> bool:
-        """Begins the next stage of the studies that are ready for it; whether there were any."""
-        only = self._only.study_id if self._only else None
-        ready = self._store.run_statement(lambda c: stages.ready(c, release=RELEASE, study_id=only))
-        for study_id in ready:
-            stage = self._store.run(partial(stages.advance, study_id=study_id, release=RELEASE, select=_selected))
+    def _advance(self, study_id: int | None) -> bool:
+        """Begins the next stage of a study that is ready for it, or of all that are (None); whether any was."""
+        ready = self._store.run_statement(lambda c: stages.ready(c, release=RELEASE, study_id=study_id))
+        for each in ready:
+            stage = self._store.run(partial(stages.advance, study_id=each, release=RELEASE, select=_selected))
             if stage is not None:
-                study = self._store.run(partial(studies.find_by_id, study_id=study_id))
+                study = self._store.run(partial(studies.find_by_id, study_id=each))
                 log.info("study %s: now %s", study.name, stage)
                 self._on_trial_end(study)
         return bool(ready)
