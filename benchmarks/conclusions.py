@@ -36,7 +36,7 @@ from search.launch import register
 from search.settings import Settings, read_settings
 from search.store import embedded, studies
 from search.store.connection import Store, open_store
-from search.store.studies import StudyRow
+from search.store.records import StudyRow
 from search.study import load_study
 
 STUDIES = 20

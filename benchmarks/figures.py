@@ -26,7 +26,7 @@ from search.analysis.publish import publish
 from search.settings import Settings
 from search.store import studies
 from search.store.connection import open_store
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from tests.make_figure_results import LR, many, study
 from tests.postgres import Postgres
 

@@ -15,7 +15,7 @@ from search.analysis import dashboard as dashboard_server
 from search.settings import Settings
 from search.store import embedded, imports, schema, studies, workers
 from search.store.connection import open_store, store_url
-from search.store.studies import StudyRow, StudyState
+from search.store.records import StudyRow, StudyState
 from search.store.workers import WorkerRecord
 from search.study import StudyDefinition, load_study, preset_names
 from search.study.campaign import Campaign, renamed

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from search.analysis.pruning import Audit, Correlation, pruner_words
 from search.store.imports import ImportedStudy
-from search.store.studies import StudyRow, TrialRecord
+from search.store.records import StudyRow, TrialRecord
 from search.store.workers import WorkerRecord
 from search.study import StudyDefinition
 

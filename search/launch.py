@@ -17,7 +17,7 @@ from search.analysis import results
 from search.settings import Settings
 from search.store import studies
 from search.store.connection import Store, open_store
-from search.store.studies import Context, SplitFacts, StudyRow, TrialRecord
+from search.store.records import Context, SplitFacts, StudyRow, TrialRecord
 from search.study import StudyDefinition
 from search.training import cache
 from search.worker import data, service, slots

@@ -16,7 +16,7 @@ from search.analysis.trials import ranked
 from search.predictions import Predictions
 from search.store import tickets
 from search.store.attempts import Attempt
-from search.store.studies import Context, StudyRow, TrialRecord
+from search.store.records import Context, StudyRow, TrialRecord
 from search.study import StudyDefinition
 from search.tasks import EKMAN_NEUTRAL, Task
 

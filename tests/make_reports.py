@@ -9,7 +9,7 @@ import numpy as np
 from search.analysis.findings import Comparison, Conclusion, Configuration, HealthWarning, Level, Spread
 from search.analysis.results import Results
 from search.store.readings import Reading
-from search.store.studies import Context, Origin, SplitFacts, StudyRow, TrialRecord
+from search.store.records import Context, Origin, SplitFacts, StudyRow, TrialRecord
 from search.study import StudyDefinition
 
 BEGAN = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)

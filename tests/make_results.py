@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from search.analysis.results import Results
 from search.predictions import Predictions
 from search.store.readings import Reading
-from search.store.studies import Context, Origin, SplitFacts, StudyRow, TrialRecord
+from search.store.records import Context, Origin, SplitFacts, StudyRow, TrialRecord
 from search.study import StudyDefinition
 from search.tasks import Task
 

@@ -8,7 +8,7 @@ from optuna.trial import FrozenTrial, TrialState
 from benchmarks.chaos.plan import Kind
 from benchmarks.chaos.service import Service
 from benchmarks.chaos.side import Strike
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.training.checkpoint import FAILURES
 
 Key = tuple[str, int]

@@ -18,7 +18,7 @@ from benchmarks.chaos.side import Task
 from search.settings import Settings
 from search.store import studies
 from search.store.connection import Store, open_store
-from search.store.studies import StudyRow, TrialRecord
+from search.store.records import StudyRow, TrialRecord
 from search.store.tickets import MAX_LOSSES
 from search.worker.slots import cpu_cores
 from tests.postgres import Postgres

@@ -11,7 +11,7 @@ from search.analysis.results import Results
 from search.analysis.searched import written
 from search.analysis.trials import STATES
 from search.analysis.wording import listed
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 
 STAGES = {"search": "search", "confirm": "fresh runs", "conclude": "reading the judging split"}
 

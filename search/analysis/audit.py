@@ -8,7 +8,7 @@ from search.analysis.replay import Pruner, stops
 from search.analysis.results import Results
 from search.analysis.search_health import run_noise
 from search.analysis.wording import sentence
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study.definition import Hyperband, Median, NoPruner
 
 FEW = 10  # full curves, below which nothing is recommended

@@ -10,7 +10,7 @@ from search.analysis import look
 from search.analysis.axes import metric_label
 from search.analysis.cells import Floats
 from search.analysis.trials import ENDED, ranked
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 
 FEWEST = 10  # trials

@@ -9,7 +9,7 @@ from search.analysis import look
 from search.analysis.axes import is_numeric, metric_label, parameter_axis
 from search.analysis.cells import Floats, axis_layout, centres, nearest, step
 from search.analysis.trials import STATES, counted, named, ranked
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 
 _MOST_WRITTEN = 80  # cells whose values are written in them

@@ -11,7 +11,7 @@ from search.analysis import look
 from search.analysis.axes import Axis, parameter_axis
 from search.analysis.cells import Floats, axis_layout, centres, nearest
 from search.analysis.trials import started
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 
 _MOST = 5  # parameters of which every pair is shown, the first ones of the study

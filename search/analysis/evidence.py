@@ -12,7 +12,7 @@ from search.analysis.quantities import ABSENT
 from search.analysis.results import Results
 from search.analysis.trials import ranked
 from search.analysis.wording import listed
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.store.trials import Parameters
 
 MOST_TRIALS = 10  # of the search, listed one by one

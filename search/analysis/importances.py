@@ -13,7 +13,8 @@ from optuna.study import StudyDirection
 from search.analysis import look
 from search.analysis.axes import words
 from search.analysis.trials import ENDED, ranked, started
-from search.store.studies import TrialRecord, distributions
+from search.store.records import TrialRecord
+from search.store.studies import distributions
 from search.study import StudyDefinition
 
 FEWEST = 20  # trials; of fewer, one that was lucky decides

@@ -11,7 +11,7 @@ from search.analysis.axes import metric_label, metric_scale, parameter_axis, wor
 from search.analysis.findings import Level, Spread
 from search.analysis.levels import LevelKey, by_level, level_of, scientific
 from search.analysis.trials import best_so_far, described, named, ranked, valued
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 
 _APART = 0.2  # of the distance between levels: how far the groups of one level stand apart

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from search.analysis import look
 from search.analysis.axes import metric_label, metric_scale
 from search.analysis.trials import STATES, counted, described, named, ranked
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 
 MOST_CURVES = 100  # more can't be told apart, and the dashboard's copy would be large

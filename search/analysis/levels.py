@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from search.analysis.axes import parameter_axis, shown, words
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.store.trials import Parameters
 from search.study import StudyDefinition
 from search.study.space import Parameter, Range

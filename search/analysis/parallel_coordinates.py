@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from search.analysis import look
 from search.analysis.axes import Axis, metric_label, metric_scale, objective_axis, parameter_axis
 from search.analysis.trials import STATES, best_so_far, counted, started
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 
 _CHARACTERS = 110  # of labels side by side

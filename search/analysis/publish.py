@@ -16,7 +16,7 @@ from search.analysis.report import Report, work_out, write_report
 from search.places import Remote, open_place, written_into
 from search.store import publication, studies
 from search.store.connection import Store
-from search.store.studies import StudyRow
+from search.store.records import StudyRow
 
 
 def publish(

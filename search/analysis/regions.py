@@ -11,7 +11,7 @@ from scipy import stats
 from search.analysis.axes import is_numeric, shown
 from search.analysis.statistics import LEVEL
 from search.analysis.wording import named
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 from search.study.yaml_source import Scalar
 

@@ -8,7 +8,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from search.store.guidance import make_pruner
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 from search.study.definition import Hyperband, Median, NoPruner
 

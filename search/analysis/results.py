@@ -10,7 +10,7 @@ from search.predictions import Predictions
 from search.store import attempts, readings, studies
 from search.store.attempts import Attempt
 from search.store.readings import Reading
-from search.store.studies import StudyRow, TrialRecord
+from search.store.records import StudyRow, TrialRecord
 from search.study import StudyDefinition
 
 

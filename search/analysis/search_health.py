@@ -14,7 +14,7 @@ from search.analysis.regions import counted, region
 from search.analysis.results import Results
 from search.analysis.standing import levels, peak, selecting, turned
 from search.analysis.statistics import pooled_deviation
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study.space import Range
 
 _FEWEST_TRIALS = 5  # of which an edge is told

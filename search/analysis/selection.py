@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from search.analysis.axes import is_numeric, parameter_axis
 from search.analysis.levels import by_level, level_of
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 
 

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from search.analysis import look
 from search.analysis.axes import Axis, is_numeric, metric_label, metric_scale, objective_axis, parameter_axis
 from search.analysis.trials import STATES, best_so_far, counted, started
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 
 _SIDE_BY_SIDE = 4

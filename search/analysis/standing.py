@@ -10,7 +10,7 @@ from search.analysis.levels import by_level, level_name, level_values
 from search.analysis.measures import is_measurable, measured
 from search.analysis.results import Results
 from search.analysis.statistics import spread
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 
 
 def is_settled(results: Results) -> bool:

@@ -11,7 +11,7 @@ from search.analysis.findings import HealthWarning
 from search.analysis.regions import counted, region
 from search.analysis.results import Results
 from search.analysis.trials import ranked
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 
 _SHARE = 0.1  # of the trials that must show it
 _CONSTANT = 0.999  # share of the predictions on one class

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from search.analysis.axes import metric_scale, shown, words
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.store.trials import Parameters
 from search.study import StudyDefinition
 

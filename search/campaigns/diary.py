@@ -12,7 +12,7 @@ from search.analysis.note import progress as study_progress
 from search.analysis.searched import written
 from search.analysis.standing import judged_by
 from search.campaigns.progress import Progress, StepProgress
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 from search.study.campaign import Step, section_of
 

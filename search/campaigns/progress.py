@@ -12,7 +12,7 @@ from search.analysis.results import Results
 from search.campaigns.decision import Decision, decide
 from search.errors import CampaignConflict, CampaignStopped
 from search.store import studies
-from search.store.studies import StudyRow
+from search.store.records import StudyRow
 from search.study import StudyDefinition
 from search.study.campaign import Campaign, Step
 from search.study.yaml_source import Scalar

@@ -9,7 +9,7 @@ from search.history.mapping import Mapping
 from search.history.table import Table, joined, read_csv
 from search.history.trials import read_trials
 from search.store.imports import ImportedStudy
-from search.store.studies import Origin
+from search.store.records import Origin
 from search.study import StudyDefinition
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from search.errors import StudyConflict
 from search.store import studies, trials
-from search.store.studies import Context, Origin
+from search.store.records import Context, Origin
 from search.store.trials import Parameters
 from search.study.definition import StudyDefinition
 

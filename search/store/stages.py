@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection, text
 
 from search.store import studies, tickets
-from search.store.studies import Stage, StudyRow, TrialRecord
+from search.store.records import Stage, StudyRow, TrialRecord
 from search.store.tickets import NEWER, SPENT, Work
 
 Selection = Callable[[StudyRow, Sequence[TrialRecord]], list[TrialRecord]]

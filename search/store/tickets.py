@@ -33,7 +33,7 @@ NEWER = "string_to_array(substring(s.code_version from '^[0-9.]*[0-9]'), '.')::i
 class Lease:
     """A claimed ticket: what to do, and the attempt that every write about it must name.
 
-    stage, source: as of `search.store.studies.TrialRecord`.
+    stage, source: as of `search.store.records.TrialRecord`.
     parameters: fixed by the design or drawn by an earlier attempt; None where the sampler is still to draw them.
     epochs: how many epochs earlier attempts have reported.
     """

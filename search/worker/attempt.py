@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from search.errors import DatasetError, WorkerUnfit
 from search.store import readings, tickets
 from search.store.guidance import Guide
-from search.store.studies import StudyRow
+from search.store.records import StudyRow
 from search.store.tickets import Ending, Lease
 from search.training.epoch import Epoch
 from search.training.recipe import Recipe

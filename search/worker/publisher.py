@@ -5,7 +5,7 @@ from threading import Event, Thread
 
 from search.analysis.publish import publish_if_due
 from search.store.connection import Store
-from search.store.studies import StudyRow
+from search.store.records import StudyRow
 
 log = logging.getLogger(__name__)
 

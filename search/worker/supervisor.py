@@ -15,7 +15,7 @@ from search.analysis.selection import selected
 from search.errors import DatasetError, SearchError
 from search.store import stages, studies, tickets
 from search.store.guidance import Guide
-from search.store.studies import StudyRow, TrialRecord
+from search.store.records import StudyRow, TrialRecord
 from search.store.tickets import Lease
 from search.worker.attempt import Attempt, ServedStudy
 from search.worker.data import DataSource, cache_folder

@@ -14,7 +14,7 @@ import pytest
 from search.settings import Settings
 from search.store import embedded, studies
 from search.store.connection import Store, open_store
-from search.store.studies import StudyRow, TrialRecord
+from search.store.records import StudyRow, TrialRecord
 from tests.postgres import Postgres
 
 from .fleet import Fleet

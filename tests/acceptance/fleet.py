@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sqlalchemy import make_url
 
 from search.settings import Settings
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 
 from .records import Records
 from .search_worker import WAIT_SECONDS, Worker, kill

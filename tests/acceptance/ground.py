@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from search.store.studies import StudyRow
+from search.store.records import StudyRow
 from tests.postgres import Postgres
 
 from .fleet import Fleet

@@ -11,7 +11,7 @@ from search import __version__
 from search.settings import Settings
 from search.store import studies
 from search.store.connection import Store, open_store
-from search.store.studies import StudyRow, TrialRecord
+from search.store.records import StudyRow, TrialRecord
 from search.study import StudyDefinition
 from tests.postgres import Postgres
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from optuna.trial import TrialState
 
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.store.tickets import MAX_LOSSES
 
 from .fleet import Fleet

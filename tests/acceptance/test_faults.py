@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from sqlalchemy import text
 
 from search.store import studies
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 
 from .conftest import WAIT_SECONDS, Service, trainer_of, wait_for, worker_of
 

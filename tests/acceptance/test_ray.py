@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import make_url, text
 
 from search.store.connection import store_url
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 
 from .conftest import Service, wait_for
 from .test_faults import STUDY, finish, interrupted_trial, results, seconds_of_epochs

@@ -14,7 +14,7 @@ from search.errors import CampaignConflict
 from search.predictions import Predictions
 from search.store import readings, studies, tickets
 from search.store.connection import Store
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study.campaign import Campaign, renamed
 from search.study.campaign_file import load_campaign
 from search.tasks import Task

@@ -8,7 +8,7 @@ import pytest
 from search.store import studies, tickets
 from search.store.connection import Store
 from search.store.guidance import Guide
-from search.store.studies import StudyRow
+from search.store.records import StudyRow
 
 from .test_tickets import STUDY, claim, define, register, report, taken
 

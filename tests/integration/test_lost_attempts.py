@@ -2,7 +2,7 @@
 
 from search.store import tickets
 from search.store.connection import Store
-from search.store.studies import StudyRow
+from search.store.records import StudyRow
 
 from .test_tickets import begin, claim, records, report, study, taken
 

@@ -29,7 +29,8 @@ from search.errors import SearchError, StudyNotFound
 from search.settings import Settings
 from search.store import publication, stages, studies, tickets
 from search.store.connection import Store, open_store, store_url
-from search.store.studies import StudyRow, distributions
+from search.store.records import StudyRow
+from search.store.studies import distributions
 from search.study import StudyDefinition
 from search.worker.publisher import Publisher
 

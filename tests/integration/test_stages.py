@@ -16,7 +16,8 @@ from search.analysis.selection import selected
 from search.predictions import Predictions
 from search.store import readings, schema, stages, studies, tickets
 from search.store.connection import Store
-from search.store.studies import StudyRow, TrialRecord, distributions
+from search.store.records import StudyRow, TrialRecord
+from search.store.studies import distributions
 from search.store.tickets import Ending, Lease
 from search.study import StudyDefinition, load_study
 from search.tasks import Task

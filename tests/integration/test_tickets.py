@@ -14,7 +14,8 @@ from search.errors import OldVersion, StudyConflict, StudyNotFound
 from search.settings import Settings
 from search.store import studies, tickets
 from search.store.connection import Store, open_store
-from search.store.studies import StudyRow, TrialRecord, distributions
+from search.store.records import StudyRow, TrialRecord
+from search.store.studies import distributions
 from search.store.tickets import Lease
 from search.study import StudyDefinition, load_study
 

@@ -13,7 +13,7 @@ from search.analysis.health import warnings
 from search.analysis.pruning import Audit, Replay, pruner_words
 from search.analysis.replay import stops
 from search.analysis.results import Results
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 from search.study.definition import Median
 from tests import make_results as made

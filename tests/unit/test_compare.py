@@ -11,7 +11,7 @@ from search.analysis.compare_words import rows, sentences
 from search.analysis.results import Results
 from search.errors import NotComparable, UnknownName
 from search.predictions import Predictions
-from search.store.studies import Context, Origin, SplitFacts, StudyRow, TrialRecord
+from search.store.records import Context, Origin, SplitFacts, StudyRow, TrialRecord
 from search.study import StudyDefinition
 from search.tasks import Task
 from tests.unit.test_figures import trial

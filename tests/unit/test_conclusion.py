@@ -10,7 +10,7 @@ from search.analysis.conclusion import conclude
 from search.analysis.results import Results
 from search.errors import DifferentItems
 from search.store.readings import Reading
-from search.store.studies import Context, SplitFacts
+from search.store.records import Context, SplitFacts
 from tests.make_results import ITEMS, NOW, confirmed, definition, imported, notebook, row, said, trial
 
 # A difference, or none

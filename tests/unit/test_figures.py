@@ -13,7 +13,7 @@ from search.analysis.contour import contour, plane
 from search.analysis.figures import DASHBOARD, draw
 from search.analysis.learning_curves import MOST_CURVES, learning_curves
 from search.analysis.parallel_coordinates import parallel_coordinates, thickened
-from search.store.studies import Context, Origin, TrialRecord
+from search.store.records import Context, Origin, TrialRecord
 from search.study import StudyDefinition
 from search.tasks import EKMAN_NEUTRAL, METRIC_DIRECTIONS
 from tests.make_figure_results import BLOCK, DEPTH, HOSTILE, LR, conclusion, many, results, study, trial

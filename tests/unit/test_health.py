@@ -11,7 +11,7 @@ import pytest
 from search.analysis.findings import HealthWarning
 from search.analysis.health import warnings
 from search.analysis.results import Results
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from tests.make_results import confirmed, definition, notebook, row, trial
 
 SPACE = {

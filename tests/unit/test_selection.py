@@ -7,7 +7,7 @@ import pytest
 
 from search.analysis.levels import BUCKETS, by_level, level_name, level_of, level_values
 from search.analysis.selection import selected
-from search.store.studies import TrialRecord
+from search.store.records import TrialRecord
 from search.study import StudyDefinition
 
 LR = {"role": "nuisance", "grid": "5 points from 1e-5 to 1e-1, log"}
