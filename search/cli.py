@@ -5,6 +5,7 @@ loads nothing of the store.
 """
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,9 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         settings = read_settings()
-        from search import commands
-
-        command = getattr(commands, arguments.command)
+        module, _, function = arguments.command.partition(".")
+        command = getattr(importlib.import_module(f"search.commands.{module}"), function)
         code: int = command(arguments, settings)
         return code
     except SearchError as error:
@@ -43,17 +43,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"search {__version__}")
     group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    launch = _add(group, "launch", "register a study and train it on this machine")
+    launch = _add(group, "launch", "register a study and train it on this machine", "training.launch")
     _add_study_file(launch)
     launch.add_argument("--name", help="register it under another name, such as clsfer_lr@2")
     launch.add_argument("--workers", type=_count, help="worker processes; 0 only registers the study")
     _add_ray(launch, "train on a Ray cluster: one worker for each of its slots")
 
-    check = _add(group, "check", "validate a study file and its presets, telling every problem at once")
+    check = _add(
+        group, "check", "validate a study file and its presets, with every problem at once", "training.check"
+    )
     _add_study_file(check)
     _add_json(check, "print the resolved definition as JSON")
 
-    worker = _add(group, "worker", "serve every open study of the store, or one")
+    worker = _add(group, "worker", "serve every open study of the store, or one", "training.worker")
     worker.add_argument("--study", help="serve this study alone, and end when it is done")
     place = worker.add_mutually_exclusive_group()
     place.add_argument("--slot", type=_count, help="train on this slot, from 0; by default on a free one")
@@ -63,11 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     worker.add_argument("--owned", action="store_true", help=argparse.SUPPRESS)
 
-    _add_json(_add(group, "list", "list every study in the store", "list_studies"))
-    status = _add(group, "status", "tell who trains what, and a study's progress and its best trial")
+    _add_json(_add(group, "list", "list every study in the store", "studies.list_studies"))
+    status = _add(group, "status", "tell who trains what, or a study's progress and answer", "studies.status")
     status.add_argument("study", nargs="?", help="its name in the store; by default every worker and study")
     _add_json(status)
-    report = _add(group, "report", "write a study's report: what it has found, and the evidence")
+    report = _add(group, "report", "write a study's report: what it found, and the evidence", "findings.report")
     report.add_argument("study", help="the study's name in the store")
     report.add_argument("--paper", action="store_true", help="also write figures, tables and texts for a paper")
     _add_json(report, "print the conclusion and the files as JSON")
@@ -78,11 +80,11 @@ def _parser() -> argparse.ArgumentParser:
         "resume": "give out trials again",
         "stop": "close a study; resume opens it again",
     }.items():
-        named = _add(group, name, summary)
+        named = _add(group, name, summary, f"{'findings' if name == 'audit' else 'studies'}.{name}")
         named.add_argument("study", help="the study's name in the store")
         _add_json(named)
 
-    compare = _add(group, "compare", "hold two studies, or two trials, against each other")
+    compare = _add(group, "compare", "hold two studies, or two trials, against each other", "findings.compare")
     compare.add_argument("a", metavar="A", help="a study in the store, or one of its trials, such as clsfer_lr:17")
     compare.add_argument("b", metavar="B", help="what it is compared with, of the same kind")
     _add_json(compare)
@@ -93,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         "status": "tell what each step has found, and how the campaign went on",
         "report": "write the campaign's report, a diary of its steps",
     }.items():
-        named = _add(campaign, name, summary, f"campaign_{name}")
+        named = _add(campaign, name, summary, f"campaigns.{name}")
         named.add_argument("campaign", help="a name from studies/, or the path of a .campaign.yaml file")
         named.add_argument("--preset", help="lay this preset of the file over it, such as quick")
         named.add_argument("--name", help="under another name, such as clsfer@2")
@@ -103,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "status":
             _add_json(named)
 
-    history = _add(group, "import", "store results from elsewhere as a finished study", "import_study")
+    history = _add(group, "import", "store results from elsewhere as a finished study", "findings.import_study")
     history.add_argument(
         "sources",
         nargs="+",
@@ -126,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_json(history)
 
-    dashboard = _add(group, "dashboard", "serve optuna-dashboard over the store")
+    dashboard = _add(group, "dashboard", "serve optuna-dashboard over the store", "serving.dashboard")
     dashboard.add_argument(
         "--host", default="127.0.0.1", help="address to listen on; by default this machine only"
     )
@@ -134,22 +136,23 @@ def _parser() -> argparse.ArgumentParser:
     dashboard.add_argument("--password-file", type=Path, help="file with the password of the user `search`")
 
     data = _add_group(group, "data", "look at a data set, or prepare it")
-    data_check = _add(data, "check", "tell what a data set holds and what is wrong with it", "data_check")
+    data_check = _add(data, "check", "tell what a data set holds and what is wrong with it", "training.data_check")
     data_check.add_argument("dataset", help="its name: a file of datasets/")
     data_check.add_argument("--root", type=Path, help="its folder; by default the one of its name in SEARCH_DATA")
     _add_json(data_check)
-    _add_study_file(_add(data, "prepare", "decode a study's data into the cache", "data_prepare"))
+    _add_study_file(_add(data, "prepare", "decode a study's data into the cache", "training.data_prepare"))
 
     store = _add_group(group, "store", "look after the database")
-    _add(store, "migrate", "create or upgrade its tables", "store_migrate")
-    _add_json(_add(store, "status", "tell where it is and which schema it has", "store_status"))
-    _add(store, "stop", "stop the embedded server, whoever uses it", "store_stop")
+    _add(store, "migrate", "create or upgrade its tables", "serving.store_migrate")
+    _add_json(_add(store, "status", "tell where it is and which schema it has", "serving.store_status"))
+    _add(store, "stop", "stop the embedded server, whoever uses it", "serving.store_stop")
     return parser
 
 
-def _add(group: "Subparsers", name: str, summary: str, command: str | None = None) -> argparse.ArgumentParser:
+def _add(group: "Subparsers", name: str, summary: str, command: str) -> argparse.ArgumentParser:
+    """command: the function that does it, in its module of `search.commands`."""
     parser = group.add_parser(name, help=summary, description=_sentence(summary))
-    parser.set_defaults(command=command or name)
+    parser.set_defaults(command=command)
     return parser
 
 

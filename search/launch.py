@@ -57,6 +57,7 @@ def launch(definition: StudyDefinition, settings: Settings, *, workers: int | No
     found = store.run(lambda connection: results.read(connection, studies.find(connection, row.name)))
     console.show(console.status_table(found.row, found.records, answer=conclude(found).answer))
     print(f"figures: {settings.results}/{row.name}/figures")
+    print(f"report: {settings.results}/{row.name}/report.html")
     if was_stopped:
         print("stopped; the same command goes on from here")
         return INTERRUPTED

@@ -122,7 +122,7 @@ def compared(
     assert found.margin is not None
     if found.difference > found.margin:
         by = difference(judged.metric, found.difference, found.margin)
-        reason = f"{by}, too little for so many comparisons"
+        reason = f"{by}, but not by every test"
     else:
         within = _digits(found.margin * metric_scale(judged.metric), found.margin * metric_scale(judged.metric))
         reason = f"{difference(judged.metric, found.difference)}, within ±{within}"

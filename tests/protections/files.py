@@ -114,7 +114,7 @@ PROTECTIONS: list[Protection] = [
     ),
     protection(
         "the address of a store without its password",
-        "search/commands.py",
+        "search/commands/serving.py",
         "make_url(url).render_as_string(hide_password=True)",
         "url",
         f"{_SECRETS}::test_a_password_appears_nowhere",
