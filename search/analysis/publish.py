@@ -20,12 +20,13 @@ from search.store.records import StudyRow
 
 
 def publish(
-    store: Store, name: str, place: str, *, images: bool = False, paper: bool = False
+    store: Store, name: str, place: str, *, images: bool = False, paper: bool = False, brief: bool = False
 ) -> tuple[Report, list[str]]:
     """Works a study out anew, writes its figures and its report to `place`/NAME, and shows them in the dashboard.
 
     place: a folder or a URL. images: also each figure as PNG and SVG; paper: also what a paper needs, in
     `place`/NAME/paper. Both need a Chrome or Chromium for pictures, and go without where there is none.
+    brief: of the figures' own pages, of 5 MB each, only those that the dashboard shows, too.
 
     Returns what was told, and the files written. Raises StudyNotFound, PlaceError.
     """
@@ -34,7 +35,7 @@ def publish(
     def work(connection: Connection) -> tuple[Report, list[str]]:
         row = studies.find(connection, name)
         with publication.publishing_alone(connection, row.study_id):
-            return _publish_pages(connection, row, target)
+            return _publish_pages(connection, row, target, brief=brief)
 
     report, files = store.run_statement(work)
     if images:
@@ -45,20 +46,24 @@ def publish(
 
 
 def publish_if_due(store: Store, row: StudyRow, place: str, *, every_seconds: float) -> list[str]:
-    """As `publish`: once after each stage, then with images, and else unless it was published so recently.
+    """As `publish`: once after each stage, the last time with images; and else briefly, unless it was so recently.
 
     Returns the files written, none where it was not due.
     """
     if store.run_statement(lambda c: publication.take_stage_turn(c, row.study_id)):
-        return publish(store, row.name, place, images=True)[1]
+        now = store.run_statement(lambda c: studies.find_by_id(c, row.study_id))
+        return publish(store, row.name, place, images=now.is_done)[1]
     if store.run_statement(lambda c: publication.take_turn(c, row.study_id, seconds=every_seconds)):
-        return publish(store, row.name, place)[1]
+        return publish(store, row.name, place, brief=True)[1]
     return []
 
 
-def _publish_pages(connection: Connection, row: StudyRow, target: Path | Remote) -> tuple[Report, list[str]]:
+def _publish_pages(
+    connection: Connection, row: StudyRow, target: Path | Remote, *, brief: bool
+) -> tuple[Report, list[str]]:
     report = work_out(results.read(connection, row))
-    files = written_into(target / "figures", partial(write_pages, report.figures))
+    pages = {name: figure for name, figure in report.figures.items() if name in DASHBOARD or not brief}
+    files = written_into(target / "figures", partial(write_pages, pages))
     files += written_into(target, partial(write_report, report))
 
     def change(study: Study) -> None:
