@@ -15,47 +15,56 @@ from search.study import StudyDefinition
 def selected(study: StudyDefinition, records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """The best trials of each scientific value, of the best values, as `study.confirm` says how many of each.
 
-    A trial is judged by the median of its own value and those of its nearest neighbours with the same scientific
-    value, two for each nuisance parameter: the one that stands out by luck has worse ones around it. A neighbour
-    that was stopped early counts with its best epoch, one that never got to an epoch as the worst. Of equals the
-    one with the better value of its own goes first.
+    Among trials of one scientific value, each is judged by the median of its own value and those of its nearest
+    neighbours, two for each nuisance parameter: one that stands out by luck has worse ones around it. Of equals,
+    the one with the better value of its own goes first. A neighbour that was stopped early counts as far behind as it
+    was then; one that diverged or failed counts as the worst. Values are ranked by what their best trial came to.
 
     Only complete trials can be chosen, or, where a value has none, those that a pruner stopped.
     """
     searched = [record for record in records if record.stage == "search"]
     chosen = [
-        _best(study, trials)[: study.confirm.configurations] for trials in by_level(study, searched).values()
+        _best_first(study, trials)[: study.confirm.configurations] for trials in by_level(study, searched).values()
     ]
-    ranked = sorted((trials for trials in chosen if trials), key=lambda trials: trials[0][0], reverse=True)
-    kept = [record for trials in ranked[: study.confirm.values] for _, record in trials]
+    ranked = sorted(filter(None, chosen), key=lambda trials: _best(study, trials[0]), reverse=True)
+    kept = [record for trials in ranked[: study.confirm.values] for record in trials]
     return sorted(kept, key=lambda record: level_of(study, record.parameters))
 
 
-def _best(study: StudyDefinition, trials: Sequence[TrialRecord]) -> list[tuple[tuple[float, float], TrialRecord]]:
-    """The candidates of one scientific value from the best to the worst, each with what it is judged by."""
-    values = [_value(study, record) for record in trials]
-    worst = min((value for value in values if value is not None), default=0.0)
-    known = [worst if value is None else value for value in values]
+def _best_first(study: StudyDefinition, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The candidates of one scientific value."""
+    worst = min((_best(study, record) for record in trials if record.curve), default=0.0)
     distances = _distances(study, trials)
-    nuisances = sum(parameter.role == "nuisance" for parameter in study.space.values())
+    around = 2 * sum(parameter.role == "nuisance" for parameter in study.space.values())
     eligible = {record.ticket for record in _eligible(trials)}
     judged = []
     for i, record in enumerate(trials):
         if record.ticket in eligible:
-            near = np.argsort(distances[i], kind="stable")[: 2 * nuisances + 1]
-            judged.append(((median(known[j] for j in near), known[i]), record))
-    return sorted(judged, key=lambda pair: pair[0], reverse=True)
+            near = [trials[j] for j in np.argsort(distances[i], kind="stable")[1 : around + 1]]
+            values = [_best(study, record), *(_beside(study, record, neighbour, worst) for neighbour in near)]
+            judged.append(((median(values), values[0]), record))
+    return [record for _, record in sorted(judged, key=lambda pair: pair[0], reverse=True)]
 
 
 def _eligible(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    complete = [record for record in trials if record.state == "complete"]
-    return complete or [record for record in trials if record.curve and not record.is_infeasible]
+    trained = [record for record in trials if record.curve and not record.is_infeasible]
+    return [record for record in trained if record.state == "complete"] or trained
 
 
-def _value(study: StudyDefinition, record: TrialRecord) -> float | None:
-    """The objective at the best epoch, turned so that more is better."""
+def _beside(study: StudyDefinition, record: TrialRecord, neighbour: TrialRecord, worst: float) -> float:
+    """What a neighbour counts, beside the trial that is judged."""
+    if neighbour.is_infeasible or not neighbour.curve:
+        return worst
+    if neighbour.state == "complete":
+        return _best(study, neighbour)
+    end = max(neighbour.curve)
+    return _best(study, record) - (_best(study, record, end) - _best(study, neighbour))
+
+
+def _best(study: StudyDefinition, record: TrialRecord, until: int | None = None) -> float:
+    """The objective at the best epoch, of those until one if that is given, turned so that more is better."""
     sign = 1 if study.direction == "maximize" else -1
-    return max((sign * value for value in record.curve.values()), default=None)
+    return max(sign * value for epoch, value in record.curve.items() if until is None or epoch <= until)
 
 
 def _distances(study: StudyDefinition, trials: Sequence[TrialRecord]) -> NDArray[np.float64]:

@@ -102,6 +102,22 @@ def test_a_neighbour_without_an_epoch_counts_as_the_worst() -> None:
     assert chosen(study(), over_rates(0.8, 0.7, 0.6, 0.9, None)) == [0]
 
 
+def test_a_neighbour_that_was_stopped_counts_as_far_behind_as_it_was_then() -> None:
+    """Its value of an early epoch is no measure of what it would have come to."""
+    records = over_rates(0.60, 0.70, 0.72, 0.50, 0.40)  # each reaches half of its value in its first epoch
+    stopped = [
+        replace(record, state="pruned", reason="pruned after epoch 1", curve={1: record.curve[1]})
+        for record in (records[1], records[3])
+    ]
+    assert chosen(study(), [records[0], stopped[0], records[2], stopped[1], records[4]]) == [2]
+
+
+def test_values_are_ranked_by_what_their_best_trial_came_to() -> None:
+    sharp = over_rates(0.1, 0.2, 0.9, 0.2, 0.1, depth=2)
+    flat = over_rates(0.6, 0.6, 0.6, 0.6, 0.6, first=5)
+    assert chosen(study(values=1), [*sharp, *flat]) == [2]
+
+
 def test_without_nuisance_parameters_the_best_trial_stands_for_its_value() -> None:
     definition = study({"depth": DEPTH})
     assert chosen(definition, [trial(0, 0.3, depth=8), trial(1, 0.4, depth=8), trial(2, 0.2, depth=2)]) == [1, 2]
