@@ -18,7 +18,7 @@ def selected(study: StudyDefinition, records: Sequence[TrialRecord]) -> list[Tri
     Among trials of one scientific value, each is judged by the median of its own value and those of its nearest
     neighbours, two for each nuisance parameter: one that stands out by luck has worse ones around it. Of equals,
     the one with the better value of its own goes first. A neighbour that was stopped early counts as far behind as
-    it was then; one that diverged or failed counts as the worst. Values are ranked by what their best trial came to.
+    it was then; one that diverged or failed counts as the worst. Values are ranked by their best trials.
 
     Only complete trials can be chosen, or, where a value has none, those that a pruner stopped.
     """
