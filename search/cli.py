@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--owned", action="store_true", help=argparse.SUPPRESS)
 
     _add_json(_add(group, "list", "list every study in the store", "studies.list_studies"))
-    status = _add(group, "status", "tell who trains what, or a study's progress and answer", "studies.status")
+    status = _add(group, "status", "tell who trains what, or a study's progress and best trial", "studies.status")
     status.add_argument("study", nargs="?", help="its name in the store; by default every worker and study")
     _add_json(status)
     report = _add(group, "report", "write a study's report: what it found, and the evidence", "findings.report")

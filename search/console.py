@@ -93,14 +93,14 @@ def worker_table(there: list[WorkerRecord], *, lease_seconds: float) -> Renderab
 
 
 def status_table(
-    row: StudyRow, trials: Sequence[TrialRecord], there: Sequence[WorkerRecord] = (), *, answer: str
+    row: StudyRow, trials: Sequence[TrialRecord], there: Sequence[WorkerRecord] = (), *, answer: str | None = None
 ) -> RenderableType:
-    """there: the workers that train the study now. answer: to the study's question, as far as there is one."""
+    """there: the workers that train the study now. answer: to the study's question, where it was worked out."""
     best = best_trial(row, trials)
     facts = {
         "study": row.name,
         "question": row.definition.question,
-        "answer": answer,
+        **({"answer": answer} if answer else {}),
         "state": "done" if row.is_done else f"{row.state}, {row.stage}",
     }
     for stage, counts in row.stage_counts.items():

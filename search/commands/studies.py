@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Any
 
 from search import console
-from search.analysis import results
 from search.settings import Settings
 from search.store import studies, workers
 from search.store.connection import open_store
@@ -24,27 +23,19 @@ def list_studies(arguments: Namespace, settings: Settings) -> int:
 
 
 def status(arguments: Namespace, settings: Settings) -> int:
-    from search.analysis.conclusion import conclude  # statistics take seconds to load, which no other needs here
-
     store = open_store(settings)
     there = store.run(lambda connection: workers.everyone(connection, study=arguments.study))
     if arguments.study is None:
         return _fleet_status(store.run(studies.everyone), there, settings, as_json=arguments.json)
     row = store.run(lambda connection: studies.find(connection, arguments.study))
-    found = store.run(lambda connection: results.read(connection, row))
-    conclusion = conclude(found)
+    trials = store.run(lambda connection: studies.records(connection, row))
     if arguments.json:
-        best = console.best_trial(row, found.records)
+        best = console.best_trial(row, trials)
         console.show_json(
-            _plain(row)
-            | {
-                "best": best and asdict(best),
-                "conclusion": asdict(conclusion),
-                "workers": [asdict(w) for w in there],
-            }
+            _plain(row) | {"best": best and asdict(best), "workers": [asdict(each) for each in there]}
         )
     else:
-        console.show(console.status_table(row, found.records, there, answer=conclusion.answer))
+        console.show(console.status_table(row, trials, there))
     return 0
 
 

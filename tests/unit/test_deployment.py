@@ -25,7 +25,7 @@ class Lacking(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"{name} is not in the dashboard's image", name=name)
 
 sys.meta_path.insert(0, Lacking())
-import search.cli, search.commands.serving
+import search.cli, search.commands.serving, search.commands.studies
 """
 
 
