@@ -97,7 +97,7 @@ def _map(axes: dict[str, Axis], across: str, up: str, tried: Sequence[TrialRecor
         zmin=1,
         colorscale=look.NONE_TO_ALL[1:],
         colorbar=look.colour_bar("trials") | {"tickformat": "d"},
-        showscale=scale,
+        showscale=scale and bool(np.nanmax(counts, initial=0) > 1),
         xgap=1,
         ygap=1,
         texttemplate="%{z:d}" if counts.size <= _MOST_WRITTEN else None,
