@@ -181,13 +181,12 @@ def audit_tables(found: Audit) -> RenderableType:
         "winners": (winners or "none") + (f" and {more} more" if more > 0 else ""),
     }
     pruners = Table(
-        Column("pruner", no_wrap=True), "saved", "stopped", "winners", "the best of them", box=None, pad_edge=False
+        Column("pruner", no_wrap=True), "saved", "stopped", "winners stopped", box=None, pad_edge=False
     )
     for replay in found.replays:
         name = f"{pruner_words(replay.pruner)}{' (its own)' if replay.own else ''}"
         killed = f"{len(replay.killed)} of {replay.winners}"
-        best = [f"trial {each.ticket}, epoch {each.epoch}" for each in replay.killed[:1]]
-        pruners.add_row(Text(name), f"{replay.saved:.0%}", str(replay.stopped), killed, *best)
+        pruners.add_row(Text(name), f"{replay.saved:.0%}", str(replay.stopped), killed)
     ranks = Table("epoch", "rank correlation with the end", "curves", box=None, pad_edge=False)
     for correlation in _spread(found.correlations):
         ranks.add_row(str(correlation.epoch), f"{correlation.rank:.2f}", str(correlation.curves))
