@@ -113,7 +113,7 @@ def register(
 ) -> int:
     """Creates the study with its tickets and returns its id, or finds it where it stands with this definition.
 
-    One that was done begins to be looked at again, for its definition may now ask for more confirming runs.
+    Where its definition has changed in what it may, its stages are gone through again: it may ask for more seeds.
 
     Of several processes that register one name at once, one creates it. Raises StudyConflict where the name stands
     for another definition or other data, showing the difference; OldVersion where a newer version registered it.
@@ -249,8 +249,8 @@ def _existing(
     _refuse_old_version(definition.name, registered=row.code_version, own=code_version)
     connection.execute(
         text(
-            "UPDATE search_studies SET definition = :definition, code_version = :code_version, stage = 'search' "
-            "WHERE study_id = :study_id"
+            "UPDATE search_studies SET definition = :definition, code_version = :code_version, "
+            "stage = CASE WHEN definition = :definition THEN stage ELSE 'search' END WHERE study_id = :study_id"
         ),
         {"definition": definition.canonical_json(), "code_version": code_version, "study_id": row.study_id},
     )

@@ -194,6 +194,7 @@ def test_more_seeds_may_be_asked_for_later(store: Store, study: StudyRow) -> Non
         assert stage == "conclude"
         while lease := claim(store):
             store.run(lambda c, lease=lease: tickets.finish(c, lease, "complete"))
+    assert register(store, study.definition).is_done  # launched again as it was, nothing is left to do
     more = study.definition.confirm.model_copy(update={"seeds": 3})
     row = register(store, study.definition.model_copy(update={"confirm": more}))
     assert row.study_id == study.study_id and row.definition.confirm.seeds == 3 and not row.is_done
