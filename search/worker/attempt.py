@@ -91,9 +91,7 @@ class Attempt:
             while not stopping.is_set():
                 ending = self._step()
                 if ending is not None:
-                    if (
-                        self._lease.stage != "confirm" or ending != "complete"
-                    ):  # then its model is still to be judged
+                    if not self._is_to_be_judged(ending):
                         self._checkpoints.remove()
                     return ending
             self._child.abandon()
@@ -109,6 +107,10 @@ class Attempt:
         finally:
             self._desk.metrics.read_ages_from(lease=lambda: 0.0, progress=lambda: 0.0)
         return None
+
+    def _is_to_be_judged(self, ending: Ending) -> bool:
+        """Whether the ticket that concludes this run will take up its checkpoints."""
+        return self._lease.stage == "confirm" and ending == "complete"
 
     def _step(self) -> Ending | None:
         """Handles the child's next word, or its silence."""

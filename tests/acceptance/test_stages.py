@@ -55,6 +55,8 @@ def test_each_stage_survives_kills_and_happens_once(service: Service, tmp_path: 
         kept = torch.load(tmp_path / "results" / "stages" / "weights" / f"trial-{ticket}.pt", weights_only=True)
         assert kept["epoch"] == max(confirming[ticket].curve, key=lambda epoch: confirming[ticket].curve[epoch])
     assert not [*(service.settings.home / "checkpoints").rglob("*.pt")]
+    logs = [file.read_text() for file in (service.settings.home / "logs").iterdir()]
+    assert not [log for log in logs if "is trained again" in log]
     conclusion = conclude(found)
     assert conclusion.stage == "done" and conclusion.items == 150
     assert conclusion.answer in " ".join(output.split())

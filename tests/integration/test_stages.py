@@ -1,10 +1,12 @@
 """The stages of a study: what is filed when, and what is kept of the models' readings, on a real Postgres."""
 
+import time
 import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -14,8 +16,9 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from search import __version__
 from search.analysis.selection import selected
 from search.predictions import Predictions
+from search.settings import Settings
 from search.store import readings, schema, stages, studies, tickets
-from search.store.connection import Store
+from search.store.connection import Store, open_store
 from search.store.records import StudyRow, TrialRecord
 from search.store.studies import distributions
 from search.store.tickets import Ending, Lease
@@ -91,8 +94,11 @@ def train(store: Store, study: StudyRow, ending: Ending = "complete", value: flo
     return lease
 
 
-def advance(store: Store, study: StudyRow) -> str | None:
+def advance(store: Store, study: StudyRow, *, seconds: float = 0.0) -> str | None:
+    """seconds: how long it takes to select configurations."""
+
     def select(row: StudyRow, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+        time.sleep(seconds)
         return selected(row.definition, records)
 
     return store.run(lambda c: stages.advance(c, study.study_id, release=RELEASE, select=select))
@@ -168,11 +174,22 @@ def test_a_study_goes_from_stage_to_stage(store: Store, study: StudyRow) -> None
     ]
 
 
-def test_of_many_who_begin_a_stage_one_does(store: Store, study: StudyRow) -> None:
+def test_of_many_who_begin_a_stage_one_does(store: Store, study: StudyRow, settings: Settings) -> None:
     search(store, study)
-    with ThreadPoolExecutor(8) as pool:
-        begun = [*pool.map(lambda _: advance(store, study), range(8))]
-    assert sorted(map(str, begun)) == ["None"] * 7 + ["confirm"]
+    stores = [open_store(settings) for _ in range(4)]
+    together = Barrier(len(stores))
+
+    def begin(own: Store) -> str | None:
+        together.wait()
+        return advance(own, study, seconds=0.5)
+
+    try:
+        with ThreadPoolExecutor(len(stores)) as pool:
+            begun = [*pool.map(begin, stores)]
+    finally:
+        for each in stores:
+            each.close()
+    assert sorted(map(str, begun)) == ["None", "None", "None", "confirm"]
     assert len(of_stage(store, study, "confirm")) == 4
 
 

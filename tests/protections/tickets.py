@@ -4,6 +4,7 @@ from tests.protections.protection import Protection, protection
 
 _LOST = "tests/integration/test_lost_attempts.py"
 _TICKETS = "tests/integration/test_tickets.py"
+_STAGES = "tests/integration/test_stages.py"
 _PROCESSES = "tests/acceptance/test_fault_table_processes.py"
 _TRAINING = "tests/acceptance/test_fault_table_training.py"
 _FENCE = "WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running'"
@@ -95,5 +96,26 @@ PROTECTIONS: list[Protection] = [
         'if state == "FAIL":',
         "if False:",
         f"{_LOST}::test_a_lost_attempt_leaves_the_rungs_of_successive_halving",
+    ),
+    protection(
+        "the lock under which a stage begins",
+        "search/store/stages.py",
+        'connection.execute(_LOCK, {"study_id": study_id})',
+        "pass",
+        f"{_STAGES}::test_of_many_who_begin_a_stage_one_does",
+    ),
+    protection(
+        "the fence of predictions",
+        "search/store/readings.py",
+        "WHERE ticket_id = :ticket_id AND attempt = :attempt AND state = 'running'",
+        "WHERE ticket_id = :ticket_id",
+        f"{_STAGES}::test_who_lost_the_lease_stores_no_predictions",
+    ),
+    protection(
+        "the weights that a confirming run keeps for its conclusion",
+        "search/worker/attempt.py",
+        "if not self._is_to_be_judged(ending):",
+        "if True:",
+        "tests/acceptance/test_stages.py::test_each_stage_survives_kills_and_happens_once",
     ),
 ]
