@@ -31,12 +31,12 @@ def main() -> None:
         counts = _search(environment, "status", "clsfer_depth_lr-quick", "--json")
         _search(environment, "store", "stop")
     status = json.loads(counts)
-    print(f"whole search            {seconds:6.0f} s")
+    searched = status["stage_counts"]["search"]
+    print(f"whole study             {seconds:6.0f} s")
     print(f"launch to first step    {first_step:6.1f} s, on a prepared cache")
     print(f"peak memory             {peak / 2**30:6.2f} GiB, proportional set size of every process")
-    print(
-        f"trials                  {sum(status['counts'].values()):6d}, {status['counts'].get('pruned', 0)} pruned"
-    )
+    print(f"trials of the search    {sum(searched.values()):6d}, {searched.get('pruned', 0)} pruned")
+    print(f"fresh runs              {status['stage_counts']['confirm']['complete']:6d}")
     print(f"best accuracy           {status['best']['value']:6.4f}")
 
 
