@@ -1,13 +1,12 @@
 """FER2013 (Goodfellow et al., "Challenges in representation learning", ICONIP 2013): 35,887 grey faces of 48 px.
 
 Either one of the two CSV files, fer2013.csv (columns emotion,pixels,Usage) and icml_face_data.csv (emotion, Usage,
-pixels, with blanks in the names), or the folders train/CLASS/IMAGE and test/CLASS/IMAGE with the class names angry
-to surprise. In the CSV files Usage splits: Training (28,709), PublicTest (3,589, for validation) and PrivateTest
-(3,589, for testing). The folders' test is both tests merged, 7,178 images: its figures do not compare with those of
-PrivateTest.
+pixels, with blanks in the names), or folders train/CLASS/IMAGE and test/CLASS/IMAGE from angry to surprise. In the
+CSV files Usage splits: Training (28,709), PublicTest (3,589, for validation) and PrivateTest (3,589, for testing).
+The folders' test is both tests merged, 7,178 images: its figures do not compare with those of PrivateTest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -70,21 +69,12 @@ class RowImages:
                 pixels[position] = np.asarray(resized)[..., None]
         return pixels, reasons
 
-    def _texts(self, offsets: tuple[int, ...] | list[int]) -> Iterator[str]:
+    def _texts(self, offsets: Sequence[int]) -> Iterator[str]:
         with self.file.open("rb") as stream:
             for offset in offsets:
                 stream.seek(offset)
                 cells = _cells(stream.readline())
                 yield cells[self.column] if self.column < len(cells) else ""
-
-
-@dataclass
-class _Rows:
-    """The rows of one Usage while the file is read."""
-
-    offsets: list[int]
-    labels: list[int]
-    items: list[str]
 
 
 def load(root: Path) -> Splits:
@@ -112,7 +102,7 @@ def load(root: Path) -> Splits:
 
 
 def _from_table(file: Path) -> Splits:
-    found = {usage: _Rows([], [], []) for usage in USAGES}
+    found: dict[str, list[tuple[int, int, str]]] = {usage: [] for usage in USAGES}  # offset, label, item
     with file.open("rb") as stream:
         header = _cells(stream.readline())
         if not set(COLUMNS) <= set(header):
@@ -124,20 +114,16 @@ def _from_table(file: Path) -> Splits:
         for number, line in enumerate(stream, start=2):
             if line.strip():
                 usage, label = _read_row(dict(zip(header, _cells(line), strict=False)), f"{file}:{number}")
-                rows = found[usage]
-                rows.offsets.append(offset)
-                rows.labels.append(label)
-                rows.items.append(f"fer{item:07d}")
+                found[usage].append((offset, label, f"fer{item:07d}"))
                 item += 1
             offset += len(line)
-    if not found["Training"].items:
+    if not found["Training"]:
         raise DatasetError(f"{file} has no row of Usage Training: it is not whole. Download it again.")
-    column = header.index("pixels")
-    splits = {
-        USAGES[usage]: _split(RowImages(file, tuple(rows.offsets), column), rows.labels, rows.items)
-        for usage, rows in found.items()
-        if rows.items
-    }
+    splits = {}
+    for usage, rows in found.items():
+        if rows:
+            offsets, labels, items = zip(*rows, strict=True)
+            splits[USAGES[usage]] = _split(RowImages(file, offsets, header.index("pixels")), labels, items)
     return Splits(EKMAN_NEUTRAL, **splits)
 
 
@@ -184,7 +170,7 @@ def _read_folders(root: Path, name: str) -> Split:
     return _split(FileImages(tuple(paths), root), labels, paths)
 
 
-def _split(images: Images, labels: list[int], items: list[str]) -> Split:
+def _split(images: Images, labels: Sequence[int], items: Sequence[str]) -> Split:
     target = Target(np.array(labels, np.int64), np.ones(len(labels), np.bool_))
     return Split(images, {Task.EXPRESSION: target}, tuple(items))
 

@@ -99,7 +99,7 @@ def make_icml_fer2013(root: Path, train: int = 10, test: int = 3, seed: int = 0)
 
 
 def make_fer2013_folders(root: Path, train: int = 10, test: int = 3, seed: int = 0) -> Path:
-    """As many faces as `root`/train/CLASS/Training_N.jpg and `root`/test/CLASS/PublicTest_N.jpg, 48 px and grey."""
+    """As many grey faces as `root`/train/CLASS/Training_N.jpg and `root`/test/CLASS/PublicTest_N.jpg."""
     rng = np.random.default_rng(seed)
     for split, stem, per_class in (("train", "Training", train), ("test", "PublicTest", test)):
         for number, code in enumerate(rng.permutation(np.repeat(range(7), per_class))):
