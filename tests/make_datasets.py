@@ -87,6 +87,7 @@ FER_FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"
 def make_fer2013(root: Path, train: int = 10, test: int = 3, seed: int = 0) -> Path:
     """`root`/fer2013.csv with `train` faces of each class for Training and `test` each for the other Usages."""
     rows = [f"{code},{pixels},{usage}" for code, usage, pixels in _fer2013_rows(train, test, seed)]
+    root.mkdir(parents=True, exist_ok=True)
     (root / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
     return root
 
@@ -94,6 +95,7 @@ def make_fer2013(root: Path, train: int = 10, test: int = 3, seed: int = 0) -> P
 def make_icml_fer2013(root: Path, train: int = 10, test: int = 3, seed: int = 0) -> Path:
     """The same faces as `root`/icml_face_data.csv, whose column names have blanks before them."""
     rows = [f"{code},{usage},{pixels}" for code, usage, pixels in _fer2013_rows(train, test, seed)]
+    root.mkdir(parents=True, exist_ok=True)
     (root / "icml_face_data.csv").write_text("\n".join(["emotion, Usage, pixels", *rows]) + "\n")
     return root
 

@@ -76,7 +76,6 @@ def test_a_byte_order_mark_blanks_quotes_and_windows_line_ends_change_nothing(tm
 
 
 def test_the_table_may_lie_in_the_folder_of_the_archive(tmp_path):
-    (tmp_path / "fer2013").mkdir()
     make_fer2013(tmp_path / "fer2013", train=1, test=1)
     assert load(tmp_path).fingerprint() == load(tmp_path / "fer2013").fingerprint()
 
@@ -159,7 +158,6 @@ def test_a_table_without_tests_has_no_such_splits(tmp_path):
 
 @pytest.mark.parametrize("inner", ["", "fer2013"])
 def test_the_folders_have_names_for_classes_and_no_validation(tmp_path, inner):
-    (tmp_path / inner).mkdir(exist_ok=True)
     make_fer2013_folders(tmp_path / inner, train=3, test=2)
     splits = load(tmp_path)
     assert splits.classes == EKMAN_NEUTRAL
