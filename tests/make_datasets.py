@@ -79,3 +79,44 @@ def make_image_folder(
             for number in range(count):
                 draw_face(label, rng, size).save(root / split / name / f"{number}.png")
     return root
+
+
+FER_FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")  # in the order of the codes
+
+
+def make_fer2013(root: Path, train: int = 10, test: int = 3, seed: int = 0) -> Path:
+    """`root`/fer2013.csv with `train` faces of each class for Training and `test` each for the other Usages."""
+    rows = [f"{code},{pixels},{usage}" for code, usage, pixels in _fer2013_rows(train, test, seed)]
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
+    return root
+
+
+def make_icml_fer2013(root: Path, train: int = 10, test: int = 3, seed: int = 0) -> Path:
+    """The same faces as `root`/icml_face_data.csv, whose column names have blanks before them."""
+    rows = [f"{code},{usage},{pixels}" for code, usage, pixels in _fer2013_rows(train, test, seed)]
+    root.mkdir(parents=True, exist_ok=True)
+    (root / "icml_face_data.csv").write_text("\n".join(["emotion, Usage, pixels", *rows]) + "\n")
+    return root
+
+
+def make_fer2013_folders(root: Path, train: int = 10, test: int = 3, seed: int = 0) -> Path:
+    """As many grey faces as `root`/train/CLASS/Training_N.jpg and `root`/test/CLASS/PublicTest_N.jpg."""
+    rng = np.random.default_rng(seed)
+    for split, stem, per_class in (("train", "Training", train), ("test", "PublicTest", test)):
+        for number, code in enumerate(rng.permutation(np.repeat(range(7), per_class))):
+            folder = root / split / FER_FOLDERS[code]
+            folder.mkdir(parents=True, exist_ok=True)
+            draw_face(int(code), rng, 48).convert("L").save(folder / f"{stem}_{number}.jpg")
+    return root
+
+
+def _fer2013_rows(train: int, test: int, seed: int) -> list[tuple[int, str, str]]:
+    """Code, Usage and pixels of every row, in the order of the Usages."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for usage, per_class in (("Training", train), ("PublicTest", test), ("PrivateTest", test)):
+        for code in rng.permutation(np.repeat(range(7), per_class)):
+            grey = np.asarray(draw_face(int(code), rng, 48).convert("L"))
+            rows.append((int(code), usage, " ".join(map(str, grey.ravel()))))
+    return rows

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from search.tasks import EKMAN_NEUTRAL
-from tests.make_datasets import draw_face, make_image_folder, make_official_raf_db
+from tests.make_datasets import draw_face, make_fer2013, make_image_folder, make_official_raf_db
 
 from .conftest import WAIT_SECONDS, Service
 
@@ -35,7 +35,8 @@ confirm: {{seeds: 0}}
 
 
 @pytest.mark.parametrize(
-    ("dataset", "make"), [("image_folder", make_image_folder), ("raf_db", make_official_raf_db)]
+    ("dataset", "make"),
+    [("fer2013", make_fer2013), ("image_folder", make_image_folder), ("raf_db", make_official_raf_db)],
 )
 def test_image_files_launch_and_finish(service: Service, dataset: str, make: object) -> None:
     root = make(service.folder / "faces")  # type: ignore[operator]

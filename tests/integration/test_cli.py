@@ -148,7 +148,7 @@ def test_data_check_names_what_is_there(run: Run) -> None:
     assert "happiness" in run("data", "check", "synthetic_faces")
     found = json.loads(run("data", "check", "synthetic_faces", "--json"))
     assert set(found["splits"]) == {"train", "test"}
-    assert "there are: image_folder, raf_db, synthetic_faces" in run("data", "check", "imagenet", code=2)
+    assert "there are: fer2013, image_folder, raf_db, synthetic_faces" in run("data", "check", "imagenet", code=2)
     assert "data/raf_db" in run("data", "check", "raf_db", code=2)
 
 
