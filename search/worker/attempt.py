@@ -67,6 +67,7 @@ class Attempt:
             desk.settings, _checkpoint_name(study.row), trained_by, self._attempt
         )
         self._judged: Judged | None = None
+        self._weights_kept = True
         self._resumed_from = 0
         self._epochs: list[Epoch] = []
         self._renewed_at = time.monotonic()
@@ -91,7 +92,7 @@ class Attempt:
             while not stopping.is_set():
                 ending = self._step()
                 if ending is not None:
-                    if not self._is_to_be_judged(ending):
+                    if not self._is_to_be_judged(ending) and self._weights_kept:
                         self._checkpoints.remove()
                     return ending
             self._child.abandon()
@@ -194,7 +195,9 @@ class Attempt:
         """Keeps the model for people, and its predictions, with the end of the ticket, for the conclusion."""
         judged = self._judged
         assert judged is not None
-        keep_weights(self._settings.results, self._study.row.name, self._lease.source, judged.weights)
+        self._weights_kept = keep_weights(
+            self._settings.results, self._study.row.name, self._lease.source, judged.weights
+        )
 
         def end(connection: Connection) -> bool:
             readings.store(connection, self._lease, judged.predictions)

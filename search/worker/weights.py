@@ -9,8 +9,10 @@ from search.places import open_place
 log = logging.getLogger(__name__)
 
 
-def keep_weights(results: str, study: str, ticket: int | None, file: Path) -> None:
-    """Brings a model to `results`/STUDY/weights/trial-TICKET.pt. A failure is logged: the predictions matter more.
+def keep_weights(results: str, study: str, ticket: int | None, file: Path) -> bool:
+    """Brings a model to `results`/STUDY/weights/trial-TICKET.pt; whether it is there.
+
+    A failure is logged and ends nothing: the predictions matter more.
 
     results: a folder or a URL. ticket: number of the confirming ticket.
     """
@@ -23,5 +25,7 @@ def keep_weights(results: str, study: str, ticket: int | None, file: Path) -> No
             aside.replace(folder / name)
         else:
             folder.put(file, name)
+        return True
     except Exception:  # a full disk, or what a dozen libraries raise about a remote place
-        log.exception("the weights of trial %s could not be kept in %s", ticket, folder)
+        log.exception("the weights of trial %s could not be kept in %s; they stay in %s", ticket, folder, file)
+        return False

@@ -114,7 +114,7 @@ PROTECTIONS: list[Protection] = [
     protection(
         "the weights that a confirming run keeps for its conclusion",
         "search/worker/attempt.py",
-        "if not self._is_to_be_judged(ending):",
+        "if not self._is_to_be_judged(ending) and self._weights_kept:",
         "if True:",
         "tests/acceptance/test_stages.py::test_each_stage_survives_kills_and_happens_once",
     ),
