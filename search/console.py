@@ -17,6 +17,7 @@ from search.store.imports import ImportedStudy
 from search.store.records import StudyRow, TrialRecord
 from search.store.workers import WorkerRecord
 from search.study import StudyDefinition
+from search.tasks import turned
 
 if TYPE_CHECKING:
     from search.training.survey import Survey
@@ -53,8 +54,8 @@ def best_trial(row: StudyRow, trials: Sequence[TrialRecord]) -> TrialRecord | No
         for trial in trials
         if trial.stage == "search" and trial.state == "complete" and trial.value is not None
     ]
-    sign = 1 if row.definition.direction == "maximize" else -1
-    return max(complete, key=lambda trial: (sign * (trial.value or 0.0), -trial.ticket), default=None)
+    objective = row.definition.objective
+    return max(complete, key=lambda trial: (turned(objective, trial.value or 0.0), -trial.ticket), default=None)
 
 
 def definition_table(definition: StudyDefinition) -> RenderableType:

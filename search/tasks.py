@@ -41,3 +41,8 @@ METRIC_DIRECTIONS: dict[str, Direction] = {
 
 # Those that training measures, which a study may name as its objective.
 OBJECTIVES = ("accuracy", "balanced_accuracy", "macro_f1")
+
+
+def turned(metric: str, value: float) -> float:
+    """A metric's value, turned so that more of it is better."""
+    return value if METRIC_DIRECTIONS[metric] == "maximize" else -value

@@ -10,6 +10,7 @@ from search.analysis.search_health import run_noise
 from search.analysis.wording import sentence
 from search.store.records import TrialRecord
 from search.study.definition import Hyperband, Median, NoPruner
+from search.tasks import turned
 
 FEW = 10  # full curves, below which nothing is recommended
 AGREES = 0.9  # rank correlation from which the order of trials counts as that of the end
@@ -79,11 +80,10 @@ def _winners(results: Results, full: Sequence[TrialRecord]) -> list[TrialRecord]
     searched = [record for record in full if record.stage == "search"]
     if not searched:
         return []
-    sign = 1 if results.definition.direction == "maximize" else -1
-    best = max(sign * _value(record) for record in searched)
-    noise = run_noise(results) or 0.0
-    winners = [record for record in searched if sign * _value(record) >= best - noise]
-    winners.sort(key=lambda record: sign * _value(record), reverse=True)
+    worth = {record.ticket: turned(results.definition.objective, _value(record)) for record in searched}
+    least = max(worth.values()) - (run_noise(results) or 0.0)
+    winners = [record for record in searched if worth[record.ticket] >= least]
+    winners.sort(key=lambda record: worth[record.ticket], reverse=True)
     tickets = {record.ticket for record in winners}
     return winners + [record for record in full if record.source in tickets]
 

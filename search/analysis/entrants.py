@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.predictions import Predictions
-from search.tasks import METRIC_DIRECTIONS
+from search.tasks import turned
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class Entrant:
 
     def turned(self, metric: str) -> list[float]:
         """The values, of which more is better."""
-        sign = 1 if METRIC_DIRECTIONS[metric] == "maximize" else -1
-        return [sign * value for value in self.values]
+        return [turned(metric, value) for value in self.values]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from search.analysis.trials import ranked
 from search.analysis.wording import listed
 from search.store.records import TrialRecord
 from search.store.trials import Parameters
+from search.tasks import turned
 
 MOST_TRIALS = 10  # of the search, listed one by one
 
@@ -190,5 +191,4 @@ def _nth(spread: Spread | None, i: int) -> float | None:
 
 
 def _best_epoch(results: Results, record: TrialRecord) -> int:
-    best = max if results.definition.direction == "maximize" else min
-    return best(record.curve, key=lambda epoch: record.curve[epoch])
+    return max(record.curve, key=lambda epoch: turned(results.definition.objective, record.curve[epoch]))

@@ -10,6 +10,7 @@ from search.analysis.axes import is_numeric, parameter_axis
 from search.analysis.levels import by_level, level_of
 from search.store.records import TrialRecord
 from search.study import StudyDefinition
+from search.tasks import turned
 
 
 def selected(study: StudyDefinition, records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -63,8 +64,9 @@ def _beside(study: StudyDefinition, record: TrialRecord, neighbour: TrialRecord,
 
 def _best(study: StudyDefinition, record: TrialRecord, until: int | None = None) -> float:
     """The objective at the best epoch, of those until one if that is given, turned so that more is better."""
-    sign = 1 if study.direction == "maximize" else -1
-    return max(sign * value for epoch, value in record.curve.items() if until is None or epoch <= until)
+    return max(
+        turned(study.objective, value) for epoch, value in record.curve.items() if until is None or epoch <= until
+    )
 
 
 def _distances(study: StudyDefinition, trials: Sequence[TrialRecord]) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ from search.analysis.axes import Axis, is_numeric, metric_label, metric_scale, o
 from search.analysis.trials import STATES, best_so_far, counted, started
 from search.store.records import TrialRecord
 from search.study import StudyDefinition
+from search.tasks import turned
 
 _SIDE_BY_SIDE = 4
 _PANEL, _BETWEEN = 250, 90  # pixels of a row's height, and of what lies below a plot before the next
@@ -66,8 +67,7 @@ def _groups(tried: Sequence[TrialRecord], study: StudyDefinition) -> dict[str, l
         for state in STATES[::-1]
     }
     groups["infeasible"] = [i for i, record in enumerate(tried) if record.is_infeasible]
-    sign = 1 if study.direction == "maximize" else -1
-    complete = [(sign * (best_so_far(study, tried[i]) or 0.0), -i) for i in groups["complete"]]
+    complete = [(turned(study.objective, best_so_far(study, tried[i]) or 0.0), -i) for i in groups["complete"]]
     groups["best"] = [-max(complete)[1]] if complete else []
     return {name: group for name, group in groups.items() if group}
 

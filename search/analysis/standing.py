@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from search import tasks
 from search.analysis.entrants import Judged
 from search.analysis.findings import Configuration, Level, Spread
 from search.analysis.levels import by_level, level_name, level_values
@@ -34,7 +35,7 @@ def judged_by(results: Results) -> Judged:
 
 def turned(results: Results, value: float) -> float:
     """A value of the objective of which more is better."""
-    return value if results.definition.direction == "maximize" else -value
+    return tasks.turned(results.definition.objective, value)
 
 
 def peak(results: Results, record: TrialRecord) -> float | None:

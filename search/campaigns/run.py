@@ -19,8 +19,8 @@ def launch(campaign: Campaign, settings: Settings, *, workers: int | None) -> in
     """
     store = open_store(settings)
     told = 0
+    now = store.run(lambda connection: progress.read(connection, campaign))
     while True:
-        now = store.run(lambda connection: progress.read(connection, campaign))
         for each in now.steps[told:]:
             if each.decision:
                 print(_decided(each, of=len(now.steps)), flush=True)
@@ -36,7 +36,8 @@ def launch(campaign: Campaign, settings: Settings, *, workers: int | None) -> in
         code = launch_study(pending.definition, settings, workers=workers, ray=None)
         if code:
             return code
-        after = store.run(lambda connection: progress.read(connection, campaign)).steps[pending.step.number - 1]
+        now = store.run(lambda connection: progress.read(connection, campaign))
+        after = now.steps[pending.step.number - 1]
         if not (after.decision or after.stopped):
             print(f"step {pending.step.name} is to be done first; then the same command goes on")
             return 0

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 
 from search.errors import HistoryError
 from search.history.cells import is_missing, means, number, text_of
@@ -10,7 +11,7 @@ from search.history.mapping import ChoicesColumn, Mapping, MetricColumn, Paramet
 from search.history.table import Row, Table, pivoted
 from search.store.imports import ImportedTrial
 from search.study.yaml_source import Scalar
-from search.tasks import METRIC_DIRECTIONS
+from search.tasks import METRIC_DIRECTIONS, turned
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class _Reading:
             self.faults.append(f"{row.place}: these parameters with seed {seed} are there already")
         used.append(seed)
         values = [metrics[self.objective] for metrics in epochs.values()]
-        best = max(values) if METRIC_DIRECTIONS[self.objective] == "maximize" else min(values)
+        best = max(values, key=partial(turned, self.objective))
         return ImportedTrial(parameters, seed, best, epochs, row.file, row.line)
 
     def _parameter(self, row: Row, name: str, parameter: ParameterColumn) -> Scalar:

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from search.tasks import METRIC_DIRECTIONS
+from search.tasks import turned
 
 
 class BestEpoch:
@@ -19,8 +19,7 @@ class BestEpoch:
 
     def consider(self, number: int, metrics: dict[str, float], model: nn.Module) -> None:
         """Keeps the model as it is now where it is better than the one kept."""
-        sign = 1 if METRIC_DIRECTIONS[self._objective] == "maximize" else -1
-        value = sign * metrics[self._objective]
+        value = turned(self._objective, metrics[self._objective])
         if not self.state or value > self.state["value"]:
             tensors = {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}
             self.state = {"epoch": number, "value": value, "model": tensors}

@@ -18,6 +18,7 @@ from search.store import readings, tickets
 from search.store.guidance import Guide
 from search.store.records import StudyRow
 from search.store.tickets import Ending, Lease
+from search.tasks import turned
 from search.training.epoch import Epoch
 from search.training.recipe import Recipe
 from search.worker.child_process import ChildDied
@@ -186,8 +187,8 @@ class Attempt:
 
     def _complete(self) -> Ending:
         """The trial's value is that of its best epoch on the validation split; the earliest of equals."""
-        sign = 1 if self._study.row.definition.direction == "maximize" else -1
-        best = max(self._epochs, key=lambda epoch: (sign * self._value(epoch), -epoch.number))
+        objective = self._study.row.definition.objective
+        best = max(self._epochs, key=lambda epoch: (turned(objective, self._value(epoch)), -epoch.number))
         self._end("complete", self._value(best), None, {"best_epoch": best.number, **best.metrics})
         return "complete"
 
