@@ -19,6 +19,7 @@ from search.store.attempts import Attempt
 from search.store.records import Context, StudyRow, TrialRecord
 from search.study import StudyDefinition
 from search.tasks import EKMAN_NEUTRAL, Task
+from tests.make_records import make_record
 
 HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y} **bold** [a](javascript:alert(1))"
 BEGAN = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -48,27 +49,12 @@ def trial(
     ticket: int, state: str = "complete", curve: tuple[float, ...] = (0.3, 0.6, 0.5), **parameters: Any
 ) -> TrialRecord:
     """A trial of the search; pruned ones were pruned by the pruner."""
-    values = dict(enumerate(curve, start=1))
-    return TrialRecord(
-        ticket=ticket,
-        stage="search",
-        source=None,
+    return make_record(
+        ticket,
+        dict(enumerate(curve, start=1)),
         state=state,
-        attempt=1,
-        epoch=len(curve) or None,
-        trial=ticket,
         parameters=parameters or {"depth": 4, "lr": 1e-4},
-        seed=0,
-        value=max(curve, default=None),
-        epochs={epoch: {"accuracy": value} for epoch, value in values.items()},
-        curve=values,
-        seconds=1.0,
-        worker="w",
         reason=f"{tickets.PRUNED} {len(curve)}" if state == "pruned" else None,
-        started_at=None,
-        progress_at=None,
-        finished_at=None,
-        retries=[],
     )
 
 

@@ -1,6 +1,7 @@
 """Results and conclusions made by hand, as the store and the statistics hand them over."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from search.analysis.results import Results
 from search.store.readings import Reading
 from search.store.records import Context, Origin, SplitFacts, StudyRow, TrialRecord
 from search.study import StudyDefinition
+from tests import make_records
 
 BEGAN = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 HOSTILE = (
@@ -41,29 +43,14 @@ def make_study(**changes: Any) -> StudyDefinition:
 
 
 def make_record(ticket: int, curve: Sequence[float] = (0.3, 0.6, 0.5), **changes: Any) -> TrialRecord:
-    values = dict(enumerate(curve, start=1))
     facts: dict[str, Any] = {
-        "ticket": ticket,
-        "stage": "search",
-        "source": None,
-        "state": "complete",
-        "attempt": 1,
-        "epoch": len(curve) or None,
-        "trial": ticket,
         "parameters": {"depth": 2, "lr": 1e-4},
-        "seed": 0,
-        "value": max(curve, default=None),
-        "epochs": {epoch: {"accuracy": value} for epoch, value in values.items()},
-        "curve": values,
         "seconds": 60.0 * len(curve),
         "worker": "worker-1",
-        "reason": None,
         "started_at": BEGAN + timedelta(minutes=5 * ticket),
-        "progress_at": None,
         "finished_at": BEGAN + timedelta(minutes=5 * ticket + 4),
-        "retries": [],
     }
-    return TrialRecord(**facts | changes)
+    return replace(make_records.make_record(ticket, dict(enumerate(curve, start=1)), **facts), **changes)
 
 
 def make_row(definition: StudyDefinition, records: Sequence[TrialRecord], **changes: Any) -> StudyRow:

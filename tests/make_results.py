@@ -1,6 +1,7 @@
 """Results of studies as the store hands them over, made up for the tests of what is concluded from them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from search.store.readings import Reading
 from search.store.records import Context, Origin, SplitFacts, StudyRow, TrialRecord
 from search.study import StudyDefinition
 from search.tasks import Task
+from tests.make_records import make_record
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 ITEMS = 3068
@@ -47,28 +49,9 @@ def definition(space: dict[str, Any] | None = None, **changes: Any) -> StudyDefi
 def trial(ticket: int, value: float | None, state: str = "complete", **fields: Any) -> TrialRecord:
     """A trial of the search that is at its best in its second epoch; None for one that never had an epoch."""
     curve = {} if value is None else {1: value - 0.1, 2: value}
-    made: dict[str, Any] = {
-        "ticket": ticket,
-        "stage": "search",
-        "source": None,
-        "state": state,
-        "attempt": 1,
-        "epoch": len(curve) or None,
-        "trial": ticket,
-        "parameters": {"depth": 4, "lr": 1e-4},
-        "seed": ticket,
-        "value": value,
-        "epochs": {epoch: {"accuracy": accuracy} for epoch, accuracy in curve.items()},
-        "curve": curve,
-        "seconds": 1.0,
-        "worker": "w",
-        "reason": None,
-        "started_at": NOW,
-        "progress_at": None,
-        "finished_at": None,
-        "retries": [],
-    }
-    return TrialRecord(**made | fields)
+    parameters = {"depth": 4, "lr": 1e-4}
+    made = make_record(ticket, curve, state=state, parameters=parameters, seed=ticket, value=value, started_at=NOW)
+    return replace(made, **fields)
 
 
 def row(study: StudyDefinition, stage: str = "done", **fields: Any) -> StudyRow:

@@ -1,15 +1,18 @@
 """Real servers for every test: one embedded Postgres a session, emptied before each test, and one S3."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 
+from search.cli import main
 from search.settings import Settings
 from search.store import embedded, schema
 from search.store.connection import Store, open_store, store_url
 from tests.s3 import S3
+
+Run = Callable[..., str]
 
 
 def make_settings(folder: Path, store: str | None = None) -> Settings:
@@ -64,3 +67,22 @@ def store(settings: Settings) -> Iterator[Store]:
     store = open_store(settings)
     yield store
     store.close()
+
+
+@pytest.fixture
+def run(
+    server: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Runs `search ARGUMENTS`, asserts the exit code, and returns what was printed: errors, if it failed."""
+    monkeypatch.setenv("SEARCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SEARCH_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("SEARCH_STORE", server)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, code: int = 0) -> str:
+        capsys.readouterr()
+        assert main(arguments) == code
+        printed = capsys.readouterr()
+        return printed.err if code else printed.out
+
+    return run

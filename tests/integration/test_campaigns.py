@@ -9,7 +9,6 @@ import pytest
 
 from search.campaigns import progress
 from search.campaigns.progress import Progress
-from search.cli import main
 from search.errors import CampaignConflict
 from search.predictions import Predictions
 from search.store import readings, studies, tickets
@@ -19,6 +18,7 @@ from search.study.campaign import Campaign, renamed
 from search.study.campaign_file import load_campaign
 from search.tasks import Task
 
+from .conftest import Run
 from .test_stages import advance, again, claim, register, train
 
 ITEMS = 200
@@ -45,8 +45,6 @@ steps:
   eps: {study: eps.yaml, carry: [eps]}
 """
 
-Run = Callable[..., str]
-
 
 @pytest.fixture
 def campaign(tmp_path: Path) -> Campaign:
@@ -58,25 +56,6 @@ def campaign(tmp_path: Path) -> Campaign:
     (tmp_path / "eps.yaml").write_text(eps.replace("  lr: {role: nuisance, choices: [1e-3]}\n", ""))
     (tmp_path / "diary.campaign.yaml").write_text(CAMPAIGN)
     return load_campaign(str(tmp_path / "diary.campaign.yaml"))
-
-
-@pytest.fixture
-def run(
-    server: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """Runs `search ARGUMENTS`, asserts the exit code, and returns what was printed: errors, if it failed."""
-    monkeypatch.setenv("SEARCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("SEARCH_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setenv("SEARCH_STORE", server)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, code: int = 0) -> str:
-        capsys.readouterr()
-        assert main(arguments) == code
-        printed = capsys.readouterr()
-        return printed.err if code else printed.out
-
-    return run
 
 
 def read(store: Store, campaign: Campaign) -> Progress:

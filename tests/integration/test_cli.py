@@ -1,39 +1,16 @@
 """The command line, called in process on a real store."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from search.cli import main
 from search.store import studies, tickets, workers
 from search.store.connection import Store
 
+from .conftest import Run
 from .test_tickets import STUDY, begin, claim, define, register, report, taken
-
-Run = Callable[..., str]
-
-
-@pytest.fixture
-def run(
-    server: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """Runs `search ARGUMENTS`, asserts the exit code, and returns what was printed: errors, if it failed."""
-    monkeypatch.setenv("SEARCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("SEARCH_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setenv("SEARCH_STORE", server)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, code: int = 0) -> str:
-        capsys.readouterr()
-        assert main(arguments) == code
-        printed = capsys.readouterr()
-        return printed.err if code else printed.out
-
-    return run
-
 
 MALFORMED = {
     "unknown key": (STUDY.replace("sampler:", "samplr: grid\nsampler:"), "unknown key 'samplr'"),

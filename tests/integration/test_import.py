@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from optuna.trial import TrialState
 from sqlalchemy import text
 
 from search import __version__
-from search.cli import main
 from search.errors import StudyConflict
 from search.history.importing import read_study
 from search.history.mapping_file import load_mapping
@@ -22,6 +20,7 @@ from search.store.connection import Store, open_store
 from search.store.imports import ImportedStudy, ImportedTrial
 from search.study import StudyDefinition
 
+from .conftest import Run
 from .test_tickets import claim
 
 TABLE = """\
@@ -32,27 +31,11 @@ cls,RAF-DB,3.2e-06,Baseline,83.605,0
 cls,RAF-DB,3.2e-06,CLSFER,85.398,1
 """
 
-Run = Callable[..., str]
 
-
-@pytest.fixture
-def run(
-    server: str, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """Runs `search ARGUMENTS`, asserts the exit code, and returns what was printed: errors, if it failed."""
-    monkeypatch.setenv("SEARCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("SEARCH_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setenv("SEARCH_STORE", server)
-    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no browser"))  # pictures take long, and are not the point
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, code: int = 0) -> str:
-        capsys.readouterr()
-        assert main(arguments) == code
-        printed = capsys.readouterr()
-        return printed.err if code else printed.out
-
-    return run
+@pytest.fixture(autouse=True)
+def no_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take long, and are not the point."""
+    monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "no browser"))
 
 
 @pytest.fixture

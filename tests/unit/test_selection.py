@@ -9,50 +9,21 @@ from search.analysis.levels import BUCKETS, by_level, level_name, level_of, leve
 from search.analysis.selection import selected
 from search.store.records import TrialRecord
 from search.study import StudyDefinition
+from tests import make_figure_results
+from tests.make_records import make_record
 
 LR = {"role": "nuisance", "grid": "5 points from 1e-5 to 1e-1, log"}
 DEPTH = {"role": "scientific", "choices": [8, 2]}
 
 
 def study(space: dict[str, Any] | None = None, **confirm: int) -> StudyDefinition:
-    return StudyDefinition.model_validate(
-        {
-            "name": "depth_lr",
-            "question": "How deep?",
-            "dataset": {"name": "synthetic_faces", "image_size": 48},
-            "model": {"name": "clsfer"},
-            "objective": "accuracy",
-            "space": space or {"depth": DEPTH, "lr": LR},
-            "sampler": "random",
-            "budget": {"trials": 16},
-            "confirm": confirm,
-        }
-    )
+    return make_figure_results.study(space or {"depth": DEPTH, "lr": LR}, confirm=confirm)
 
 
 def trial(ticket: int, value: float | None, state: str = "complete", **parameters: Any) -> TrialRecord:
     curve = {} if value is None else {1: value / 2, 2: value, 3: value / 3}
-    return TrialRecord(
-        ticket=ticket,
-        stage="search",
-        source=None,
-        state=state,
-        attempt=1,
-        epoch=len(curve) or None,
-        trial=ticket,
-        parameters=parameters,
-        seed=0,
-        value=value,
-        epochs={epoch: {"accuracy": each} for epoch, each in curve.items()},
-        curve=curve,
-        seconds=1.0,
-        worker="w",
-        reason="pruned after epoch 3" if state == "pruned" else None,
-        started_at=None,
-        progress_at=None,
-        finished_at=None,
-        retries=[],
-    )
+    reason = "pruned after epoch 3" if state == "pruned" else None
+    return make_record(ticket, curve, state=state, parameters=parameters, value=value, reason=reason)
 
 
 def over_rates(*values: float | None, depth: int = 8, first: int = 0) -> list[TrialRecord]:
