@@ -40,6 +40,20 @@ class Images(Protocol):
         ...
 
 
+class Sounds(Protocol):
+    """What is heard at each item of a split, such as the log-mel spectrum of a video's sound at each frame."""
+
+    def __len__(self) -> int: ...
+
+    def fingerprint(self) -> str:
+        """A short text that changes whenever any value would change."""
+        ...
+
+    def decode(self, indices: Indices) -> NDArray[np.float32]:
+        """float32 (n, F): the features of the items at `indices`, F the same for all; zeros where there is no sound."""
+        ...
+
+
 def decode_all(images: Images, size: int) -> Iterator[tuple[Indices, Pixels, dict[int, str]]]:
     """Every image in order, chunk by chunk: readable indices, their pixels, and the reasons of unreadable ones.
 
@@ -70,7 +84,9 @@ class Split:
 
     items: N different ids that stay the same when the files move, such as paths relative to the data set's root.
     groups: int64 (N,), the subject or sequence of each item, or None where unknown. Items of one group never
-        fall on both sides of a carved validation split.
+        fall on both sides of a carved validation split. Where groups are videos, the items of one are its
+        frames in order.
+    sounds: what is heard at each item, where the data set has sound.
 
     Raises DatasetError where the counts differ or an id comes twice.
     """
@@ -79,6 +95,7 @@ class Split:
     targets: Mapping[Task, Target]
     items: tuple[str, ...]
     groups: Indices | None = None
+    sounds: Sounds | None = None
 
     def __post_init__(self) -> None:
         counts = {"images": len(self.images), "items": len(self.items)}
@@ -86,6 +103,8 @@ class Split:
         counts |= {f"{task} masks": len(target.mask) for task, target in self.targets.items()}
         if self.groups is not None:
             counts["groups"] = len(self.groups)
+        if self.sounds is not None:
+            counts["sounds"] = len(self.sounds)
         if len(set(counts.values())) > 1:
             raise DatasetError(f"the parts of a split differ in length: {counts}.")
         if len(set(self.items)) < len(self.items):
@@ -101,6 +120,20 @@ class Split:
             labelled = distribution.mask.reshape(len(self.items), -1).all(axis=1)
             return np.where(labelled, distribution.values.argmax(axis=1), -1)
         return np.full(len(self.items), -1)
+
+
+@dataclass(frozen=True)
+class About:
+    """What a person must know to use a data set; every data set's module defines one as `ABOUT`.
+
+    summary: what it holds and who made it, in one line.
+    terms: what one may do with it.
+    access: how one gets it, and what must lie in its folder.
+    """
+
+    summary: str
+    terms: str
+    access: str
 
 
 @dataclass(frozen=True)
@@ -135,6 +168,8 @@ class Splits:
         digest = blake2b(json.dumps(self.classes).encode(), digest_size=16)
         for name, split in self.named().items():
             digest.update(json.dumps([name, split.images.fingerprint(), split.items]).encode())
+            if split.sounds is not None:
+                digest.update(json.dumps(["sounds", split.sounds.fingerprint()]).encode())
             arrays: dict[str, NDArray[Any]] = {} if split.groups is None else {"groups": split.groups}
             for task, target in sorted(split.targets.items()):
                 arrays |= {f"{task} values": target.values, f"{task} mask": target.mask}

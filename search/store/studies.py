@@ -227,7 +227,7 @@ def _existing(
 ) -> int:
     row = connection.execute(
         text(
-            "SELECT study_id, definition, definition_hash, data_fingerprint, code_version FROM search_studies "
+            "SELECT study_id, definition, data_fingerprint, code_version FROM search_studies "
             "WHERE name = :name"
         ),
         {"name": definition.name},
@@ -235,8 +235,8 @@ def _existing(
     if row is None:
         raise StudyConflict(f"an Optuna study named {definition.name!r} is there that this service did not make.")
     advice = f"To search anew, give it another name: `search launch ... --name {next_version(definition.name)}`."
-    if row.definition_hash != definition.hash:
-        differences = StudyDefinition.from_json(row.definition).differences(definition)
+    # Read again, so that keys which came with a later version have their defaults in both.
+    if differences := StudyDefinition.from_json(row.definition).differences(definition):
         shown = "\n".join(f"  {line}" for line in differences)
         raise StudyConflict(
             f"study {definition.name!r} is in the store with another definition:\n{shown}\n{advice}"

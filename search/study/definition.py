@@ -26,6 +26,47 @@ SAMPLERS = ("grid", "sobol", "random", "tpe", "gp")
 _FROZEN = ConfigDict(extra="forbid", frozen=True)
 
 
+class Companion(BaseModel):
+    """Another data set beside the study's own; every further key is an argument of its `load`.
+
+    What it has is prepared as the study's own data are. Its classes count as those of the study's data set by
+    name; items of other classes are left out, and counted.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = Field(description="Which data set: the file `datasets/NAME.py`.")
+    root: str | None = Field(None, description="Its folder, as for the study's own. Not part of the hash.")
+    use: Literal["train", "test", "both"] = Field(
+        "both",
+        description="train: it is trained on, too; test: confirmed models are shown its test split (all of it, "
+        "where it has no parts), which is reported and decides nothing.",
+    )
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments of the data set's `load`."""
+        return dict(self.model_extra or {})
+
+
+class Features(BaseModel):
+    """A frozen network that turns every image into a vector, once; every further key is an argument of its `build`.
+
+    The study's model is then given sequences of vectors: those of one group, such as the frames of a video, in order.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str = Field(description="Which model: the file `models/NAME.py`, which must define `features`.")
+    sounds: bool = Field(False, description="Append the log-mel spectrum of the sound at each frame.")
+    normalization: Literal["none", "half", "imagenet"] = Field("half", description="As the knob of that name.")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments of the model's `features`."""
+        return dict(self.model_extra or {})
+
+
 class DatasetSection(BaseModel):
     """The data; every further key is an argument of the data set's `load`."""
 
@@ -42,6 +83,10 @@ class DatasetSection(BaseModel):
     split_seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of that carving.")
     bad_share: Annotated[float, Field(ge=0, le=1)] = Field(
         0.01, description="Largest share of unreadable images to go on with."
+    )
+    also: tuple[Companion, ...] = Field((), description="Further data sets to train on, or to test on.")
+    features: Features | None = Field(
+        None, description="The frozen network whose vectors are trained on in place of images."
     )
 
     @property
@@ -127,6 +172,20 @@ class Confirm(BaseModel):
     )
 
 
+class Reference(BaseModel):
+    """A result from elsewhere, drawn as a line beside the study's own. Not part of the hash."""
+
+    model_config = _FROZEN
+
+    label: str = Field(min_length=1, max_length=60, description="Whose result, in a few words.")
+    dataset: str = Field(description="The data set it was measured on; on others it is not drawn.")
+    metric: str = Field(description="Which metric.")
+    value: float = Field(allow_inf_nan=False, description="The metric in its own unit: shares are in [0, 1].")
+    split: Literal["validation", "test", "unknown"] = Field(description="What it was measured on.")
+    source: str = Field(min_length=1, description="Where it stands: a paper, a repository, a notebook.")
+    verified: bool = Field(description="Whether it was read in that source by whoever wrote this file.")
+
+
 def _known_metric(name: str) -> str:
     if name not in METRIC_DIRECTIONS:
         raise ValueError(f"no metric is named {name!r}; there are: {', '.join(OBJECTIVES)}")
@@ -164,6 +223,7 @@ class StudyDefinition(BaseModel):
     budget: Budget = Field(description="How much the study may spend.")
     confirm: Confirm = Field(Confirm(), description="How the best configurations are run again.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the sampler and of the trials.")
+    references: tuple[Reference, ...] = Field((), description="Results from elsewhere to draw beside the study's own.")
 
     @classmethod
     def from_json(cls, text: str) -> "StudyDefinition":
@@ -190,7 +250,7 @@ class StudyDefinition(BaseModel):
         """SHA-256, in hex, of what the search is.
 
         `dataset.root` is no part of it, for the data may lie elsewhere on another machine, nor is `confirm`: more
-        seeds may be asked for later.
+        seeds may be asked for later. Nor are `references`, which change nothing of what is searched.
         """
         return hashlib.sha256(_sorted_json(self._identity()).encode()).hexdigest()
 
@@ -203,7 +263,9 @@ class StudyDefinition(BaseModel):
 
     def _identity(self) -> dict[str, Any]:
         plain = self.model_dump(mode="json")
-        del plain["dataset"]["root"], plain["confirm"]
+        del plain["dataset"]["root"], plain["confirm"], plain["references"]
+        for companion in plain["dataset"]["also"]:
+            del companion["root"]
         return plain
 
     def tickets(self) -> list[dict[str, Scalar] | None]:

@@ -2,11 +2,22 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from search.tasks import TRAINABLE
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _tasks(joined: str) -> str:
+    names = joined.split("+")
+    if unknown := [name for name in names if name not in TRAINABLE]:
+        raise ValueError(f"{unknown[0]!r} is no task; join some of {', '.join(TRAINABLE)} with +")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{joined!r} names a task twice")
+    return joined
 
 
 class Knobs(BaseModel):
@@ -19,7 +30,14 @@ class Knobs(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     epochs: int = Field(30, ge=1, description="Passes over the training split.")
-    batch_size: int = Field(64, ge=2, description="Images a step; the last short batch of an epoch is dropped.")
+    batch_size: int = Field(
+        64, ge=2, description="Images (or windows of a sequence) a step; the last short batch of an epoch is dropped."
+    )
+    tasks: Annotated[str, AfterValidator(_tasks)] | None = Field(
+        None,
+        description=f"What is trained: some of {', '.join(TRAINABLE)}, joined with +; by default what the objective "
+        "judges.",
+    )
     optimizer: Literal["adam", "adamw", "sgd"] = Field(
         "adamw", description="adam couples weight decay into the gradient; adamw does not."
     )
@@ -45,6 +63,25 @@ class Knobs(BaseModel):
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="balanced weighs the loss by N / (K n_c)."
     )
+    valence_arousal_loss: Literal["ccc", "mse", "ccc+mse"] = Field(
+        "ccc", description="ccc: 1 - CCC of each over all labelled items of the batch."
+    )
+    action_unit_loss: Literal["bce", "weighted_bce", "focal"] = Field(
+        "bce",
+        description="weighted_bce: positives weigh as absent / present for each unit; focal: alpha 0.95, gamma 1.",
+    )
+    expression_weight: NonNegative = Field(1.0, description="Weight of the expressions' loss in the sum.")
+    valence_arousal_weight: NonNegative = Field(1.0, description="Weight of valence's and arousal's loss in the sum.")
+    action_unit_weight: NonNegative = Field(1.0, description="Weight of the action units' loss in the sum.")
+    heads: Literal["per_space", "per_dataset"] = Field(
+        "per_space", description="Of several data sets: whether those that share a label space share an output."
+    )
+    batches: Literal["pooled", "alternating"] = Field(
+        "pooled", description="Of several data sets: images of all in a batch, or batches of one after another."
+    )
+    accumulate: int = Field(1, ge=1, description="Batches whose gradients make one step.")
+    window: int = Field(300, ge=2, description="Of sequences: frames a window; shorter sequences are padded.")
+    hop: int = Field(200, ge=1, description="Of sequences: frames from one window's start to the next one's.")
     augmentation: Literal["none", "light", "standard", "strong"] = Field(
         "standard", description="Strength of the random image changes."
     )
