@@ -30,7 +30,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 ABOUT = About(
     summary="35,887 grey faces of 48 px found by web search, seven expressions (Goodfellow et al., ICONIP 2013)",
-    terms="made for a Kaggle competition on representation learning, under its rules; the labels are noisy",
+    terms="made for a Kaggle competition on representation learning, under its rules",
     access="fer2013.csv or icml_face_data.csv of Kaggle's challenges-in-representation-learning-facial-expression-"
     "recognition-challenge, or the folders train and test of Kaggle's msambare/fer2013",
 )

@@ -26,7 +26,7 @@ class FileImages:
     """One image file an item; paths are relative to `root`.
 
     boxes: int64 (N, 4): the left, upper, right and lower edge, in pixels of the upright image, of the part that
-        is taken of each; what lies beyond the image is black. None takes the whole images.
+        is taken of each; what lies beyond the image is black. Four zeros, or None for all, take it whole.
 
     Files are turned upright by their EXIF orientation and resized bilinearly (with antialiasing) to a square
     whatever their shape, as is usual for face crops. Transparent pixels show mid-grey. 16-bit grey is scaled
@@ -53,7 +53,7 @@ class FileImages:
         pixels = np.zeros((len(indices), size, size, 3), np.uint8)
         reasons = {}
         files = [self.root / self.paths[index] for index in indices]
-        boxes = [None] * len(files) if self.boxes is None else self.boxes[indices].tolist()
+        boxes = [[0, 0, 0, 0]] * len(files) if self.boxes is None else self.boxes[indices].tolist()
         # The filters hold for all threads; Pillow warns of odd metadata, which does not matter here.
         with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
             warnings.simplefilter("ignore")
@@ -80,17 +80,17 @@ class FileImages:
             return b"unreadable"
 
 
-def _read(file: Path, box: Sequence[int] | None, size: int) -> Pixels | str:
+def _read(file: Path, box: Sequence[int], size: int) -> Pixels | str:
     try:
         if file.stat().st_size == 0:
             return "file is empty"
         with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 return _TOO_LARGE
-            if box is None:
+            if not any(box):
                 image.draft(None, (2 * size, 2 * size))  # decodes large JPEGs at a fraction of their size
             ImageOps.exif_transpose(image, in_place=True)
-            part = image if box is None else _cropped(image, box)
+            part = _cropped(image, box) if any(box) else image
             return np.asarray(_rgb(part).resize((size, size), Image.Resampling.BILINEAR))
     except FileNotFoundError:
         return "file is missing"

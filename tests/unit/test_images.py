@@ -209,6 +209,7 @@ def cut(path: Path, box: tuple[int, ...], size: int = 8) -> np.ndarray | str:
 def test_a_box_is_cut_out_and_what_lies_beyond_the_image_is_black(tmp_path):
     Image.fromarray(BLOCKS).save(tmp_path / "a.png")
     assert (cut(tmp_path / "a.png", (10, 4, 18, 12)) == RED).all()
+    assert (cut(tmp_path / "a.png", (0, 0, 0, 0), 30) == decode(tmp_path / "a.png", 30)).all()
     beyond = cut(tmp_path / "a.png", (14, -2, 34, 18), 20)
     assert (beyond[6:14, :4] == RED).all()
     assert beyond.sum() == 8 * 4 * sum(RED)
