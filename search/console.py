@@ -198,13 +198,13 @@ def audit_tables(found: Audit) -> RenderableType:
 
 
 def survey_tables(found: "Survey") -> RenderableType:
-    """Counts by class and split, then every unreadable file and every duplicate across splits by name."""
+    """Counts by class and split, the data set's notes, every unreadable file and every duplicate across splits."""
     counts = Table("class", *found.splits, box=None, pad_edge=False)
     for name in found.classes:
         counts.add_row(Text(name), *(str(split.counts.get(name, 0)) for split in found.splits.values()))
     counts.add_row("without a label", *(str(split.unlabelled) for split in found.splits.values()))
     counts.add_row("all", *(str(split.items) for split in found.splits.values()), style="bold")
-    lines: list[RenderableType] = [counts]
+    lines: list[RenderableType] = [counts, *map(Text, found.notes)]
     for name, split in found.splits.items():
         if split.groups is not None:
             lines.append(f"{name}: {split.groups} subjects or sequences")
