@@ -61,7 +61,7 @@ def features(*, image_size: int, network: str = "resnet50", weights: str | None 
             raise ModelError(f"model backbone: {network} can't be built: {_one_line(error)}") from error
         raise WeightsError(f"{weights} does not fit {network}: {_one_line(error)}") from error
     raise ModelError(
-        f"model backbone: there is no network {network!r}; give one of timm's, or of {', '.join(_LAST_LAYER)}."
+        f"model backbone: no network {network!r}; give one of timm's, or of {', '.join(_LAST_LAYER)}."
     )
 
 
@@ -90,7 +90,7 @@ def _of_torchvision(name: str, image_size: int, state: dict[str, Tensor] | None)
     network: nn.Module = torchvision.models.get_model(name, **{"image_size": image_size} if is_vit else {})
     network.set_submodule(_LAST_LAYER[name], nn.Identity())
     if state is not None:
-        state = _without(state, (_LAST_LAYER[name],))
+        state = _without(state, _LAST_LAYER[name])
         if "encoder.pos_embedding" in state:
             state = interpolate_embeddings(image_size, patch, state)
         network.load_state_dict(state)
@@ -103,8 +103,8 @@ def _of_timm(name: str, image_size: int, state: dict[str, Tensor] | None) -> nn.
     if about is not None and about.fixed_input_size:
         arguments["img_size"] = image_size
     if state is not None:
-        last = about.classifier if about is not None else ()
-        state = _without(state, (last,) if isinstance(last, str) else tuple(last or ()))
+        last = about.classifier if about is not None and about.classifier else ()
+        state = _without(state, *((last,) if isinstance(last, str) else last))
         # timm itself adapts what it is given to the network, and is strict if both have as many classes: none.
         given = {"state_dict": state, "num_classes": 0, "label_offset": 0, "custom_load": False}
         arguments |= {"pretrained": True, "pretrained_cfg_overlay": given}
@@ -126,8 +126,9 @@ def _width(network: nn.Module, name: str, image_size: int) -> int:
     return vectors.shape[-1]
 
 
-def _without(state: dict[str, Tensor], layers: tuple[str, ...]) -> dict[str, Tensor]:
-    kept = {key: value for key, value in state.items() if key.rpartition(".")[0] not in layers}
+def _without(state: dict[str, Tensor], *layers: str) -> dict[str, Tensor]:
+    prefixes = tuple(f"{layer}." for layer in layers)
+    kept = {key: value for key, value in state.items() if not key.startswith(prefixes)}
     if not kept:
         raise ValueError("it holds no weights but those of a last layer.")
     return kept
