@@ -27,8 +27,9 @@ from search.training.epoch import Epoch
 from search.training.losses import training_loss
 from search.training.metrics import validation_metrics
 from search.training.network import Network
-from search.training.optimizers import learning_rate, optimizer_of
+from search.training.optimizers import optimizer_of
 from search.training.recipe import Recipe
+from search.training.schedules import learning_rate
 
 
 class Purpose(IntEnum):
