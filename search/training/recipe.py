@@ -113,8 +113,8 @@ class Knobs(BaseModel):
     accumulate: int = Field(1, ge=1, description="Batches whose gradients make one step.")
     window: int = Field(300, ge=2, description="Of sequences: frames a window; shorter sequences are padded.")
     hop: int = Field(200, ge=1, description="Of sequences: frames from one window's start to the next one's.")
-    augmentation: Literal["none", "light", "standard", "strong"] = Field(
-        "standard", description="Strength of the random image changes."
+    augmentation: Literal["none", "light", "erase", "standard", "strong"] = Field(
+        "standard", description="Strength of the random image changes; erase only flips, and erases rectangles."
     )
     normalization: Literal["none", "half", "imagenet"] = Field(
         "half", description="none: [0, 1]; half: (x - 0.5) / 0.5; imagenet: ImageNet mean and deviation."
