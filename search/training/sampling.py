@@ -5,22 +5,19 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Sampling = Literal["natural", "balanced", "subset"]
 
-
-def epoch_order(labels: Tensor, sampling: Sampling, *, run_seed: int, epoch_seed: int) -> Tensor:
+def epoch_order(
+    labels: Tensor, sampling: Literal["balanced", "subset"], *, run_seed: int, epoch_seed: int
+) -> Tensor:
     """int64 (M,): positions in `labels`, in the order in which an epoch shows them. M is the same for every epoch.
 
-    natural: every item once. balanced: as many items as have a label, drawn with replacement so that each class
-    that occurs is as likely. subset: of every class as many items as the rarest has, the same ones in every epoch
-    of a run, each once.
+    balanced: as many items as have a label, drawn with replacement so that each class that occurs is as likely.
+    subset: of every class as many items as the rarest has, the same ones in every epoch of a run, each once.
 
-    labels: int64 (N,) on the CPU; items with a negative one have none, and are shown by natural only.
+    labels: int64 (N,) on the CPU, one of them at least not negative; items with a negative one are never shown.
     run_seed decides the subset, epoch_seed all else.
     """
     generator = torch.Generator().manual_seed(epoch_seed)
-    if sampling == "natural":
-        return torch.randperm(len(labels), generator=generator)
     if sampling == "subset":
         chosen = _subset(labels, torch.Generator().manual_seed(run_seed))
         return chosen[torch.randperm(len(chosen), generator=generator)]
