@@ -15,7 +15,7 @@ from search.errors import UnknownName
 from search.study import design
 from search.study.space import Parameter
 from search.study.yaml_source import Scalar
-from search.tasks import METRIC_DIRECTIONS, OBJECTIVES, Direction
+from search.tasks import METRIC_DIRECTIONS, METRIC_NAMES, OBJECTIVES, Direction
 from search.training.recipe import Knobs, Recipe
 
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,64}(@[1-9][0-9]{0,3})?$"
@@ -189,7 +189,7 @@ class Reference(BaseModel):
 
 def _known_metric(name: str) -> str:
     if name not in METRIC_DIRECTIONS:
-        raise ValueError(f"no metric is named {name!r}; there are: {', '.join(OBJECTIVES)}")
+        raise ValueError(f"no metric is named {name!r}; there are: {METRIC_NAMES}")
     return name
 
 
