@@ -31,6 +31,9 @@ class Knobs(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     epochs: int = Field(30, ge=1, description="Passes over the training split.")
+    early_stopping: int = Field(
+        0, ge=0, description="Epochs in a row without a better one after which a run ends; 0 is never."
+    )
     batch_size: int = Field(
         64,
         ge=2,
