@@ -36,10 +36,13 @@ def beside(figure: go.Figure, study: StudyDefinition) -> str:
     low, high = _shown(figure)
     afar = _AFAR * ((high - low) or 0.02 * metric_scale(study.objective))
     near = [each for each in held if low - afar <= _scaled(each) <= high + afar]
+    told = ""
     if near:
         _draw(figure, near, low, high)
-    far = [label(each) for each in held if each not in near]
-    return f"; far outside, and not drawn: {wording.listed(far)}" if far else ""
+        told = "; dashed: results from elsewhere"
+    if far := [label(each) for each in held if each not in near]:
+        told += f"; far outside, and not drawn: {wording.listed(far)}"
+    return told
 
 
 def _draw(figure: go.Figure, near: Sequence[Reference], low: float, high: float) -> None:
