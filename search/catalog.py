@@ -17,6 +17,10 @@ from search.errors import UnknownName
 
 Kind = Literal["models", "datasets", "studies", "campaigns"]
 
+# What the service gives to a model's `build` that names it: the columns of its output; how many of them each head
+# takes, in order; the side of its images; and how many columns each kind of feature takes in its input vectors.
+GIVEN = ("outputs", "columns", "image_size", "features")
+
 CAMPAIGN_SUFFIX = ".campaign.yaml"
 
 _FOLDER: dict[Kind, str] = {
@@ -47,11 +51,26 @@ def names(kind: Kind) -> list[str]:
 
 
 def model(name: str) -> Callable[..., Any]:
-    """`build(*, outputs, image_size, ...) -> torch.nn.Module` of `models/NAME.py`.
+    """`build(...) -> torch.nn.Module` of `models/NAME.py`, which may ask for what is `GIVEN`.
 
-    The module maps float images (B, 3, image_size, image_size) to (B, outputs). Raises UnknownName.
+    The module maps float images (B, 3, image_size, image_size) to (B, outputs), or vectors (B, T, D) of sequences
+    to (B, T, outputs). While it trains it may return a scalar penalty beside that. Raises UnknownName.
     """
     return _function("models", name, "build")
+
+
+def features(name: str) -> Callable[..., Any]:
+    """`features(*, image_size, ...) -> torch.nn.Module` of `models/NAME.py`.
+
+    The module maps float images (B, 3, image_size, image_size) to vectors (B, D). Raises UnknownName where there
+    is no such model, or it defines none.
+    """
+    having = [
+        name for name in names("models") if hasattr(importlib.import_module(f"search.models.{name}"), "features")
+    ]
+    if name not in having:
+        raise UnknownName(f"no model named {name!r} gives features; there are: {', '.join(having)}.")
+    return _function("models", name, "features")
 
 
 def dataset(name: str) -> Callable[..., Any]:

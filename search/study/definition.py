@@ -50,9 +50,10 @@ class Companion(BaseModel):
 
 
 class Features(BaseModel):
-    """A frozen network that turns every image into a vector, once; every further key is an argument of its `build`.
+    """A frozen network that turns every image into a vector, once.
 
-    The study's model is then given sequences of vectors: those of one group, such as the frames of a video, in order.
+    The study's model is then given sequences of vectors: those of one group, such as the frames of a video, in
+    order. Every further key is an argument of the frozen network's `features`.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -206,7 +207,7 @@ class StudyDefinition(BaseModel):
     model: ModelSection = Field(description="The network.")
     objective: Annotated[str, AfterValidator(_known_metric)] = Field(
         description="Metric on the validation split that is made best.",
-        json_schema_extra={"enum": list[JsonValue](OBJECTIVES)},
+        json_schema_extra={"enum": list[JsonValue](OBJECTIVES.keys())},
     )
     training: Knobs = Field(Knobs(), description="Knobs with a fixed value.")
     space: dict[str, Parameter] = Field(
@@ -223,7 +224,9 @@ class StudyDefinition(BaseModel):
     budget: Budget = Field(description="How much the study may spend.")
     confirm: Confirm = Field(Confirm(), description="How the best configurations are run again.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the sampler and of the trials.")
-    references: tuple[Reference, ...] = Field((), description="Results from elsewhere to draw beside the study's own.")
+    references: tuple[Reference, ...] = Field(
+        (), description="Results from elsewhere to draw beside the study's own."
+    )
 
     @classmethod
     def from_json(cls, text: str) -> "StudyDefinition":

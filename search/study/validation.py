@@ -42,12 +42,12 @@ class _Validation:
         self.findings: list[Finding] = []
         self._sections()
         self._resolve("dataset", catalog.dataset, given=("root",))
-        arguments = self._resolve("model", catalog.model, given=("outputs", "image_size"))
+        arguments = self._resolve("model", catalog.model, given=catalog.GIVEN)
         if "space" in self.parts:
             self._space(arguments)
             self.findings += self._sampler()
         self.findings += self._pruner()
-        self.findings += self._allowed("objective", OBJECTIVES)
+        self.findings += self._allowed("objective", tuple(OBJECTIVES))
         self.findings += self._allowed("sampler", SAMPLERS)
 
     def _sections(self) -> None:

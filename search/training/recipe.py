@@ -31,12 +31,14 @@ class Knobs(BaseModel):
 
     epochs: int = Field(30, ge=1, description="Passes over the training split.")
     batch_size: int = Field(
-        64, ge=2, description="Images (or windows of a sequence) a step; the last short batch of an epoch is dropped."
+        64,
+        ge=2,
+        description="Images (or windows of a sequence) a step; the last short batch of an epoch is dropped.",
     )
     tasks: Annotated[str, AfterValidator(_tasks)] | None = Field(
         None,
-        description=f"What is trained: some of {', '.join(TRAINABLE)}, joined with +; by default what the objective "
-        "judges.",
+        description=f"What is trained: some of {', '.join(TRAINABLE)}, joined with +; by default what the "
+        "objective judges.",
     )
     optimizer: Literal["adam", "adamw", "sgd"] = Field(
         "adamw", description="adam couples weight decay into the gradient; adamw does not."
@@ -71,10 +73,14 @@ class Knobs(BaseModel):
         description="weighted_bce: positives weigh as absent / present for each unit; focal: alpha 0.95, gamma 1.",
     )
     expression_weight: NonNegative = Field(1.0, description="Weight of the expressions' loss in the sum.")
-    valence_arousal_weight: NonNegative = Field(1.0, description="Weight of valence's and arousal's loss in the sum.")
+    valence_arousal_weight: NonNegative = Field(
+        1.0, description="Weight of valence's and arousal's loss in the sum."
+    )
     action_unit_weight: NonNegative = Field(1.0, description="Weight of the action units' loss in the sum.")
-    heads: Literal["per_space", "per_dataset"] = Field(
-        "per_space", description="Of several data sets: whether those that share a label space share an output."
+    output_heads: Literal["shared", "per_space", "per_dataset"] = Field(
+        "shared",
+        description="Of several data sets. shared: all are held against the classes of the study's own, by name; "
+        "per_space: those with other classes have an output of their own; per_dataset: every data set has.",
     )
     batches: Literal["pooled", "alternating"] = Field(
         "pooled", description="Of several data sets: images of all in a batch, or batches of one after another."

@@ -8,23 +8,25 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from enum import IntEnum
+from itertools import islice
 from math import isfinite
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search.errors import CacheError, DatasetError, Diverged
 from search.training.arithmetic import deterministic, keep_freed_memory
 from search.training.augment import augment, mixing
-from search.training.batches import Batches
+from search.training.batches import Batch
 from search.training.best import BestEpoch
 from search.training.cache import Prepared
 from search.training.checkpoint import Checkpoints
 from search.training.epoch import Epoch
-from search.training.losses import training_loss
+from search.training.heads import layout
+from search.training.loading import split_batches, training_batches
+from search.training.losses import training_loss, validation_loss
 from search.training.metrics import validation_metrics
 from search.training.network import Network
 from search.training.optimizers import learning_rate, optimizer_of
@@ -86,21 +88,31 @@ class _Run:
     ) -> None:
         self.recipe, self.knobs, self.on_step = recipe, recipe.knobs, on_step
         self.fingerprint = data.fingerprint
-        self.classes = len(data.classes)
-        self.training = Batches("training", data.train, device)
-        self.validation = Batches("validation", data.validation, device)
-        self.steps_per_epoch = len(self.training) // self.knobs.batch_size
+        self.layout = layout(recipe, data)
+        self.training = training_batches(self.layout, self.knobs, device)
+        self.validation = [
+            split_batches("validation", member, member.data.validation, self.layout, self.knobs, device)
+            for member in self.layout.trained
+        ]
+        self.batches_per_epoch = len(self.training) // self.knobs.batch_size
+        self.steps_per_epoch = self.batches_per_epoch // self.knobs.accumulate
         if self.steps_per_epoch == 0:
             raise DatasetError(
-                f"batch_size is {self.knobs.batch_size}, and the training split has {len(self.training)} labelled "
-                f"images; give a batch_size of at most {len(self.training)}."
+                f"batch_size is {self.knobs.batch_size}"
+                + (f", accumulated {self.knobs.accumulate} times" if self.knobs.accumulate > 1 else "")
+                + f", and the training split has {len(self.training)} labelled "
+                f"{'windows' if data.widths else 'images'}; give a batch_size of at most "
+                f"{len(self.training) // self.knobs.accumulate}."
             )
+        frames = self.knobs.window if data.widths else 1
+        self.samples = self.batches_per_epoch * self.knobs.batch_size * frames
         torch.manual_seed(self._seed(Purpose.INITIALISATION, 0))
-        self.network = Network(recipe, data, device)
+        self.network = Network(recipe, data, self.layout, device)
         self.model = self.network.model
         self.best = BestEpoch(recipe.objective) if keep_best else None
         self.optimizer = optimizer_of(self.model, self.knobs)
-        self.loss = training_loss(self.knobs, self.training.labels, self.classes)
+        self.loss = training_loss(self.knobs, self.layout.heads, self.training.values, self.training.mask)
+        self.plain_loss = validation_loss(self.knobs, self.layout.heads)
         self.mix = mixing(self.knobs.mixup_alpha, self.knobs.cutmix_alpha)
 
     def epoch(self, number: int) -> Epoch:
@@ -115,7 +127,7 @@ class _Run:
             number=number,
             metrics={**metrics, "train_loss": train_loss, "lr": lr},
             seconds=time.perf_counter() - start,
-            samples_per_second=self.steps_per_epoch * self.knobs.batch_size / (trained - start),
+            samples_per_second=self.samples / (trained - start),
         )
 
     def state(self, history: list[Epoch]) -> dict[str, Any]:
@@ -149,37 +161,64 @@ class _Run:
         """The mean loss of the epoch's batches as augmented, and the last learning rate."""
         self.model.train()
         losses = []
-        step = first = (number - 1) * self.steps_per_epoch
+        first = (number - 1) * self.batches_per_epoch
         batches = self.training.shuffled(self.knobs.batch_size, self._seed(Purpose.ORDER, number))
-        for step, (images, labels) in enumerate(batches, first):
-            losses.append(self._step(step, images, labels))
+        for index, batch in enumerate(islice(batches, self.batches_per_epoch), first):
+            losses.append(self._forward_and_back(index, batch))
+            if (index + 1) % self.knobs.accumulate == 0:
+                self._step(index // self.knobs.accumulate)
             self.on_step()
         means = torch.stack(losses).cpu()  # read once an epoch: a GPU is not kept waiting at every step
         finite = means.isfinite()
         if not finite.all():
             worst = int(finite.int().argmin())
             raise self._diverged(f"epoch {number}, step {worst + 1}: the training loss is {means[worst]:g}")
-        return means.mean().item(), learning_rate(self.knobs, step, self.steps_per_epoch)
+        last = number * self.steps_per_epoch - 1
+        return means.mean().item(), learning_rate(self.knobs, last, self.steps_per_epoch)
 
-    def _step(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
-        torch.manual_seed(self._seed(Purpose.STEP, step))  # augmentation, mixing, dropout and drop path
+    def _forward_and_back(self, index: int, batch: Batch) -> Tensor:
+        """The loss of a batch, counted from 0 over the whole run, its gradient added to the parameters'."""
+        torch.manual_seed(self._seed(Purpose.STEP, index))  # augmentation, mixing, dropout and drop path
+        inputs, values, mask = batch.inputs, batch.values, batch.mask
+        if inputs.ndim == 4:
+            inputs = augment(inputs, self.knobs.augmentation, self.knobs.normalization)
+            inputs, values, mask = self._mixed(inputs, values, mask)
+        outputs, penalty = self.network(inputs)
+        loss = self.loss(outputs, values, mask)
+        if penalty is not None:
+            loss = loss + penalty
+        torch.autograd.backward(loss / self.knobs.accumulate if self.knobs.accumulate > 1 else loss)
+        return loss.detach()
+
+    def _mixed(self, inputs: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Neighbours of the batch mixed; a label is there where both have it."""
+        inputs, labels = self.mix(inputs, torch.cat([values, mask.float()], dim=1))
+        values, there = labels.chunk(2, dim=1)
+        return inputs, values, there > 0.9999
+
+    def _step(self, number: int) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.knobs, step, self.steps_per_epoch)
-        floats = augment(images, self.knobs.augmentation, self.knobs.normalization)
-        floats, targets = self.mix(floats, F.one_hot(labels, self.classes).float())
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(self.network(floats), targets)
-        torch.autograd.backward(loss)
+            group["lr"] = learning_rate(self.knobs, number, self.steps_per_epoch)
         if self.knobs.clip_norm:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.knobs.clip_norm)
         self.optimizer.step()
-        return loss.detach()
+        self.optimizer.zero_grad(set_to_none=True)
 
     def _validate(self, number: int) -> dict[str, float]:
-        metrics = validation_metrics(self.network.logits(self.validation, self.on_step), self.validation.labels)
+        """The metrics of the study's data set, and those of the others with their name before them."""
+        metrics: dict[str, float] = {}
+        for member, batches in zip(self.layout.trained, self.validation, strict=True):
+            outputs = self.network.outputs(batches, self.on_step)
+            own = validation_metrics(member.heads, self.plain_loss, outputs, batches.values, batches.mask)
+            metrics |= {f"{member.name}.{name}": value for name, value in own.items()} if metrics else own
         for name, value in metrics.items():
             if not isfinite(value):
                 raise self._diverged(f"epoch {number}, after step {self.steps_per_epoch}: {name} is {value:g}")
+        if self.recipe.objective not in metrics:
+            raise DatasetError(
+                f"{self.recipe.objective} can't be measured on the validation split: it has no such labels. "
+                "Choose another objective."
+            )
         return metrics
 
     def _seed(self, purpose: Purpose, number: int) -> int:
