@@ -1,6 +1,6 @@
 """Models, data sets, studies and campaigns by file name; the only importer of plug-ins.
 
-The file name is the registry: `models/NAME.py` defines `build`, `datasets/NAME.py` defines `load`,
+The file name is the registry: `models/NAME.py` defines `build`, `datasets/NAME.py` defines `load` and `ABOUT`,
 `studies/NAME.yaml` is a study, and `studies/NAME.campaign.yaml` a chain of them. Adding one is adding a file.
 """
 
@@ -13,7 +13,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, create_model
 
 from search import plugin_folder
-from search.errors import UnknownName
+from search.data import About
+from search.errors import DatasetError, UnknownName
 
 Kind = Literal["models", "datasets", "studies", "campaigns"]
 
@@ -76,6 +77,18 @@ def features(name: str) -> Callable[..., Any]:
 def dataset(name: str) -> Callable[..., Any]:
     """`load(root, ...) -> search.data.Splits` of `datasets/NAME.py`. Raises UnknownName."""
     return _function("datasets", name, "load")
+
+
+def about(name: str) -> About:
+    """What `datasets/NAME.py` says of itself. Raises UnknownName, or DatasetError where it says nothing."""
+    _path("datasets", name)
+    found: About | None = getattr(importlib.import_module(f"search.datasets.{name}"), "ABOUT", None)
+    if found is None:
+        raise DatasetError(
+            f"datasets/{name}.py has no ABOUT: give it one, `ABOUT = About(summary=..., terms=..., access=...)` "
+            "of search.data, which says what it is, what one may do with it, and how one gets it."
+        )
+    return found
 
 
 def study_path(name: str) -> Path:
