@@ -14,6 +14,7 @@ differ in length, so lines and images are joined by number. -5 (valence, arousal
 units) say that a label is missing.
 """
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,11 +32,11 @@ from search.sounds import WavSounds, read_frame_rates
 from search.tasks import ACTION_UNITS, EKMAN_NEUTRAL, Task
 
 ABOUT = About(
-    summary="Aff-Wild2: 548 videos from the web, 2.8 million frames with valence and arousal, expression and 12 "
-    "action units (Kollias and Zafeiriou 2019, ABAW challenges).",
-    terms="Research only, after an agreement signed by the head of the group; nothing of it may be passed on.",
-    access="Ask for it at https://ibug.doc.ic.ac.uk/resources/aff-wild2/ and unpack cropped_aligned and the "
-    "annotations into one folder; for sound, also audio/VIDEO.wav.",
+    summary="2.8 million frames of 548 videos from the web: valence and arousal, seven expressions, twelve action "
+    "units (Kollias and Zafeiriou, 2019; ABAW challenges)",
+    terms="for research only, under an agreement that a laboratory's head signs; no redistribution",
+    access="ask at https://ibug.doc.ic.ac.uk/resources/aff-wild2; the folder must hold cropped_aligned and the "
+    "annotations, and for sound audio/VIDEO.wav",
 )
 
 Annotation = Literal["va", "expr", "au"]
@@ -78,7 +79,8 @@ def load(
 ) -> Splits:
     """The frames under `root` that have at least one of the labels asked for.
 
-    annotations: which labels; frames are the union over them, and what a frame lacks is masked.
+    annotations: which labels; frames are the union over them, and what a frame lacks is masked. A frame that has
+        none of them is left out, so the next item can be some frames later.
     form: where the labels come from, see above.
     protocol: "held_out": Validation_Set, the only labelled set that is not for training, is the test split, and
         validation is carved: of the training videos in the order of a hash of their names the first 15 %, so
@@ -105,14 +107,16 @@ def load(
     else:
         absent = []
         train, held_out = (_read_lists(root, side, annotations, counts) for side in SIDES)
-    if not train:
-        raise DatasetError(f"the annotations under {root} have no Train_Set with a TRACK.txt.")
     if protocol == "as_published" and not held_out:
         raise DatasetError(f"there is no Validation_Set under {root}, which protocol 'as_published' validates on.")
     held_videos = {_video(track) for track in held_out}
     shared = {track for track in train if _video(track) in held_videos}
     counts["held"] = len(shared)
     train = {track: sheet for track, sheet in train.items() if track not in shared}
+    if not train:
+        raise DatasetError(
+            f"the annotations under {root} have no track to train on, of a video that none holds out."
+        )
     parts = {"train": train, "test" if protocol == "held_out" else "validation": held_out}
     if protocol == "held_out":
         parts["train"], parts["validation"] = _carve(train)
@@ -386,8 +390,12 @@ def _split(
 
 def _listed(folder: Path) -> Indices:
     """The numbers of the images in a folder, ascending; backups and other names are passed over."""
-    paths = folder.iterdir() if folder.is_dir() else ()
-    return np.sort(np.array([int(match[1]) for path in paths if (match := _FRAME.fullmatch(path.name))], np.int64))
+    try:
+        with os.scandir(folder) as entries:
+            matches = [_FRAME.fullmatch(entry.name) for entry in entries]
+    except FileNotFoundError:
+        matches = []
+    return np.sort(np.array([int(match[1]) for match in matches if match], np.int64))
 
 
 def _target(annotation: Annotation, labels: Sheet) -> Target:

@@ -280,7 +280,22 @@ def test_without_a_set_held_out_there_is_no_test_split(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"no Validation_Set under .* which protocol 'as_published'"):
         load(tmp_path, protocol="as_published")
     (tmp_path / "annotations" / "VA_Set" / "Train_Set").rename(tmp_path / "train")
-    with pytest.raises(DatasetError, match="have no Train_Set"):
+    with pytest.raises(DatasetError, match="have no track to train on"):
+        load(tmp_path, annotations=("va",))
+
+
+def test_a_single_training_video_is_left_whole(tmp_path: Path) -> None:
+    make_aff_wild2(tmp_path)
+    train = tmp_path / "annotations" / "VA_Set" / "Train_Set"
+    for track in ("video1", "4-30-1920x1080"):
+        (train / f"{track}.txt").unlink()
+    splits = load(tmp_path, annotations=("va",))
+    assert splits.validation is None
+    assert tracks(splits.train) == {"video2_left", "video2_right"}
+    for track in ("video2_left", "video2_right"):
+        (train / f"{track}.txt").rename(train.parent / "Validation_Set" / f"{track}.txt")
+    (train / "video2_left.txt").write_text("valence,arousal\n0.5,0.5\n")
+    with pytest.raises(DatasetError, match="have no track to train on, of a video that none holds out"):
         load(tmp_path, annotations=("va",))
 
 
