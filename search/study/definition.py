@@ -15,7 +15,7 @@ from search.errors import UnknownName
 from search.study import design
 from search.study.space import Parameter
 from search.study.yaml_source import Scalar
-from search.tasks import METRIC_DIRECTIONS, OBJECTIVES, Direction
+from search.tasks import METRIC_DIRECTIONS, METRIC_NAMES, OBJECTIVES, Direction
 from search.training.recipe import Knobs, Recipe
 
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,64}(@[1-9][0-9]{0,3})?$"
@@ -37,11 +37,21 @@ class Companion(BaseModel):
 
     name: str = Field(description="Which data set: the file `datasets/NAME.py`.")
     root: str | None = Field(None, description="Its folder, as for the study's own. Not part of the hash.")
+    label: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9_]{0,31}$",
+        description="Its name among the metrics and outputs; by default that of the data set.",
+    )
     use: Literal["train", "test", "both"] = Field(
         "both",
         description="train: it is trained on, too; test: confirmed models are shown its test split (all of it, "
         "where it has no parts), which is reported and decides nothing.",
     )
+
+    @property
+    def called(self) -> str:
+        """Its name among the metrics and outputs."""
+        return self.label or self.name
 
     @property
     def options(self) -> dict[str, Any]:
@@ -189,7 +199,7 @@ class Reference(BaseModel):
 
 def _known_metric(name: str) -> str:
     if name not in METRIC_DIRECTIONS:
-        raise ValueError(f"no metric is named {name!r}; there are: {', '.join(OBJECTIVES)}")
+        raise ValueError(f"no metric is named {name!r}; there are: {METRIC_NAMES}")
     return name
 
 
