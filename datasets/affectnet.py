@@ -173,8 +173,11 @@ def _splits(listed: dict[str, list[Face]], folders: dict[str, Path], expressions
     splits: dict[str, Split] = {}
     notes: list[str] = []
     for name, faces in listed.items():
-        kept = {face.path: face for face in reversed(faces) if CODES[face.code] in classes}  # of a path, the first
-        chosen = list(reversed(kept.values()))
+        kept: dict[str, Face] = {}
+        for face in faces:
+            if CODES[face.code] in classes:
+                kept.setdefault(face.path, face)
+        chosen = list(kept.values())
         if chosen:
             splits[name] = _split(folders[name], chosen, classes)
         notes += _notes(name, faces, chosen, classes)

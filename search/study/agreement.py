@@ -19,6 +19,10 @@ def disagreements(parts: dict[str, Any]) -> Iterator[Finding]:
     dataset = parts.get("dataset")
     if dataset is None:
         return
+    names = [dataset.name, *(companion.called for companion in dataset.also)]
+    for i, name in enumerate(names[1:]):
+        if name in names[: i + 1]:
+            yield ("dataset", "also", i), f"a second data set is called {name}: give it a label of its own"
     if dataset.features is not None:
         yield from _in_vain(
             parts, _OF_IMAGES, "mixes images, and with dataset.features there are none; leave it out"

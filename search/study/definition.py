@@ -37,11 +37,21 @@ class Companion(BaseModel):
 
     name: str = Field(description="Which data set: the file `datasets/NAME.py`.")
     root: str | None = Field(None, description="Its folder, as for the study's own. Not part of the hash.")
+    label: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9_]{0,31}$",
+        description="Its name among the metrics and outputs; by default that of the data set.",
+    )
     use: Literal["train", "test", "both"] = Field(
         "both",
         description="train: it is trained on, too; test: confirmed models are shown its test split (all of it, "
         "where it has no parts), which is reported and decides nothing.",
     )
+
+    @property
+    def called(self) -> str:
+        """Its name among the metrics and outputs."""
+        return self.label or self.name
 
     @property
     def options(self) -> dict[str, Any]:
