@@ -3,7 +3,6 @@
 Ten people voted on each face of FER2013, for eight expressions, unknown, or no face. Either fer2013new.csv beside
 FER2013's own table, whose rows it follows, or the folders FER2013Train, FER2013Valid and FER2013Test, each with
 its images and a label.csv. Usage splits: Training, PublicTest (for validation) and PrivateTest (for testing).
-
 As they are published, the votes on 1,602 faces differ between the table and the lists.
 
 A rule turns votes into a target; what it leaves out is counted. Figures on FER+ compare only under the same rule:

@@ -68,16 +68,20 @@ def only(folder: Path, votes: list[int]) -> None:
         file.write_text("\n".join(lines))
 
 
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_fer_plus_folders(tmp_path_factory.mktemp("ferplus"), train=1, test=1)
+
+
 @pytest.mark.parametrize(("votes", "majority", "probability", "multi_target"), RULES)
-def test_the_rules_are_the_official_ones(tmp_path, votes, majority, probability, multi_target):
-    make_fer_plus_folders(tmp_path, train=1, test=1)
-    only(tmp_path, votes)
-    found = load(tmp_path).train
+def test_the_rules_are_the_official_ones(folders, votes, majority, probability, multi_target):
+    only(folders, votes)
+    found = load(folders).train
     assert len(found.items) == (5 if majority else 1)
     assert found.labels()[0] == EKMAN_NEUTRAL_CONTEMPT.index(majority or "happiness")
     expectations = {"probability": probability, "crossentropy": probability, "multi_target": multi_target}
     for rule, expected in expectations.items():
-        found = load(tmp_path, rule=rule).train
+        found = load(folders, rule=rule).train
         row = found.targets[Task.DISTRIBUTION].values[0]
         wanted = expected or {"happiness": 1.0}
         assert len(found.items) == (5 if expected else 1)
