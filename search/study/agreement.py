@@ -10,7 +10,7 @@ from search.tasks import OBJECTIVES
 
 _OF_IMAGES = ("mixup_alpha", "cutmix_alpha")
 _OF_SEQUENCES = ("window", "hop")
-_OF_SEVERAL = ("output_heads", "batches")
+_OF_SEVERAL = ("output_heads", "batches", "train_on")
 
 
 def disagreements(parts: dict[str, Any]) -> Iterator[Finding]:
@@ -19,6 +19,10 @@ def disagreements(parts: dict[str, Any]) -> Iterator[Finding]:
     dataset = parts.get("dataset")
     if dataset is None:
         return
+    names = [dataset.name, *(companion.called for companion in dataset.also)]
+    for i, name in enumerate(names[1:]):
+        if name in names[: i + 1]:
+            yield ("dataset", "also", i), f"a second data set is called {name}: give it a label of its own"
     if dataset.features is not None:
         yield from _in_vain(
             parts, _OF_IMAGES, "mixes images, and with dataset.features there are none; leave it out"

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from search.data import Indices
 from search.errors import DatasetError
 from search.training.cache import CachedSplit
 from search.training.heads import Labels
+from search.training.sampling import epoch_order
 
 _SHARE_OF_FREE_MEMORY = 0.5  # of a GPU, that images may take; the rest is the model's and its activations'
 
@@ -53,9 +55,7 @@ class Batches:
 
     def shuffled(self, batch_size: int, seed: int) -> Iterator[Batch]:
         """Whole batches in an order drawn from `seed`; the images left over are dropped."""
-        order = _permutation(len(self), seed)
-        whole = len(self) // batch_size * batch_size
-        return map(self.gather, torch.split(order[:whole], batch_size))
+        return _whole_batches(self, _permutation(len(self), seed), batch_size)
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Batch]]:
         """Every labelled image once, in the split's order; the last batch may be short.
@@ -111,9 +111,7 @@ class Windows:
 
     def shuffled(self, batch_size: int, seed: int) -> Iterator[Batch]:
         """Whole batches of windows in an order drawn from `seed`; the windows left over are dropped."""
-        order = _permutation(len(self), seed)
-        whole = len(self) // batch_size * batch_size
-        return map(self.gather, torch.split(order[:whole], batch_size))
+        return _whole_batches(self, _permutation(len(self), seed), batch_size)
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Batch]]:
         """Every sequence once, whole, alone in its batch; with each come the rows of its frames."""
@@ -140,6 +138,34 @@ class Windows:
         )
 
 
+class Sampled:
+    """The items of a split, or of pooled ones, that `epoch_order` draws by their class."""
+
+    def __init__(
+        self, items: "Batches | Pooled", labels: Tensor, sampling: Literal["balanced", "subset"], run_seed: int
+    ) -> None:
+        """labels: int64 (N,), the class of each item, negative where it has none.
+
+        Raises DatasetError if no item has a class.
+        """
+        if not (labels >= 0).any():
+            raise DatasetError(f"class_sampling {sampling} needs expressions, and no training item has one.")
+        self._items, self._labels = items, labels.cpu()
+        self._sampling, self._run_seed = sampling, run_seed
+        self.values, self.mask = items.values, items.mask
+
+    def __len__(self) -> int:
+        """The number of items that an epoch shows."""
+        return len(self._order(0))
+
+    def shuffled(self, batch_size: int, seed: int) -> Iterator[Batch]:
+        """As `Batches.shuffled`."""
+        return _whole_batches(self._items, self._order(seed), batch_size)
+
+    def _order(self, seed: int) -> Tensor:
+        return epoch_order(self._labels, self._sampling, run_seed=self._run_seed, epoch_seed=seed)
+
+
 class Pooled:
     """The splits of several data sets as one: a batch may hold items of all of them."""
 
@@ -154,9 +180,7 @@ class Pooled:
 
     def shuffled(self, batch_size: int, seed: int) -> Iterator[Batch]:
         """As `Batches.shuffled`."""
-        order = _permutation(len(self), seed)
-        whole = len(self) // batch_size * batch_size
-        return map(self.gather, torch.split(order[:whole], batch_size))
+        return _whole_batches(self, _permutation(len(self), seed), batch_size)
 
     def gather(self, positions: Tensor) -> Batch:
         """The items at `positions`, int64 (B,), those of each data set together."""
@@ -178,7 +202,7 @@ class Alternating:
     An epoch has as many batches as all of them together would give; a small data set starts over until it ends.
     """
 
-    def __init__(self, parts: Sequence[Batches | Windows]) -> None:
+    def __init__(self, parts: Sequence[Batches | Windows | Sampled]) -> None:
         self._parts = parts
         self.values = torch.cat([part.values for part in parts])
         self.mask = torch.cat([part.mask for part in parts])
@@ -198,7 +222,7 @@ class Alternating:
         return islice(in_turn, len(self) // batch_size)
 
 
-def _endless(part: Batches | Windows, batch_size: int, seed: int) -> Iterator[Batch]:
+def _endless(part: Batches | Windows | Sampled, batch_size: int, seed: int) -> Iterator[Batch]:
     """Batches of one data set, in a new order whenever it starts over."""
     while True:
         yield from part.shuffled(batch_size, seed)
@@ -211,6 +235,11 @@ def _labelled(name: str, labels: Labels) -> Indices:
     if not len(rows):
         raise DatasetError(f"no item of the {name} split has a label of what is to be trained.")
     return rows
+
+
+def _whole_batches(items: Batches | Windows | Pooled, order: Tensor, batch_size: int) -> Iterator[Batch]:
+    whole = len(order) // batch_size * batch_size
+    return map(items.gather, torch.split(order[:whole], batch_size))
 
 
 def _permutation(count: int, seed: int) -> Tensor:

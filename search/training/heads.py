@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from search.errors import DatasetError
 from search.tasks import ACTION_UNITS, OBJECTIVES, SPACES, TRAINABLE, VALENCE_AROUSAL, Task
@@ -86,7 +88,7 @@ def layout(recipe: Recipe, data: Prepared) -> Layout:
     Raises DatasetError where the study's data set has no labels of a task.
     """
     heads: dict[tuple[Task, str], Head] = {}
-    members = [("", "both", data), *data.companions]
+    members = [("", "both", data), *_companions(recipe, data)]
     owned: list[list[tuple[Task, str]]] = []
     width = 0
     for name, use, member in members:
@@ -146,6 +148,28 @@ def labels(split: CachedSplit, classes: tuple[str, ...], heads: tuple[Head, ...]
                 values[:, columns] = target.values
                 mask[:, columns] = cells(target.mask, len(ACTION_UNITS))
     return Labels(np.where(mask, values, np.float32(0)), mask, dropped)
+
+
+def classes_of(layout: Layout, values: Tensor, mask: Tensor) -> Tensor:
+    """int64 (N,): the column of each item's likeliest expression, -1 where it has none.
+
+    values, mask: (N, W) tensors as `Labels` has them.
+    """
+    classes = torch.full((len(values),), -1, device=values.device)
+    for head in layout.heads:
+        if head.task is Task.EXPRESSION:
+            there = mask[:, head.first]
+            classes[there] = head.first + values[there, head.columns].argmax(dim=1)
+    return classes
+
+
+def _companions(recipe: Recipe, data: Prepared) -> Iterator[tuple[str, str, Prepared]]:
+    """The data sets beside the study's own; where only that is trained on, those to be tested."""
+    for name, use, companion in data.companions:
+        if recipe.knobs.train_on == "all":
+            yield name, use, companion
+        elif use != "train":
+            yield name, "test", companion
 
 
 def _described(use: str, data: Prepared) -> CachedSplit:

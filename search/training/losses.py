@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from search.tasks import Task
+from search.training.class_weights import class_weights
 from search.training.heads import Head
 from search.training.recipe import Knobs
 
@@ -15,16 +16,6 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 # Focal loss of action units, as in the seed of the published multi-task network (https://arxiv.org/abs/2107.01175).
 FOCAL_ALPHA = 0.95
 FOCAL_GAMMA = 1.0
-
-
-def balanced_weights(labels: Tensor, classes: int) -> Tensor:
-    """float32 (K,): N / (K n_c) for n_c of N labels in class c, K counting the classes that occur.
-
-    The mean over the labels is 1. A class that doesn't occur weighs 0.
-    """
-    counts = torch.bincount(labels, minlength=classes)
-    weights = len(labels) / (torch.count_nonzero(counts) * counts)
-    return torch.where(counts > 0, weights, 0.0).float()
 
 
 def training_loss(knobs: Knobs, heads: Sequence[Head], values: Tensor, mask: Tensor) -> Loss:
@@ -79,9 +70,7 @@ def _expression(knobs: Knobs, values: Tensor, mask: Tensor) -> Loss:
     The mean is over items, not over class weights as torch has it with class indices: the same loss whether or not
     labels are mixed.
     """
-    weight = None
-    if knobs.class_weights == "balanced":
-        weight = balanced_weights(values[mask[:, 0]].argmax(dim=1), values.shape[1])
+    weight = class_weights(knobs, values[mask[:, 0]].argmax(dim=1), values.shape[1])
 
     def loss(logits: Tensor, distributions: Tensor, mask: Tensor) -> Tensor:
         classes = logits.shape[-1]

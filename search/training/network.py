@@ -18,7 +18,10 @@ from search.training.recipe import Recipe
 
 
 class Network:
-    """`model` is what trains; calling this gives what it says."""
+    """`model` is what trains; calling this gives what it says.
+
+    judged: what `outputs` asks: the same, unless another of its kind is put in its place.
+    """
 
     def __init__(self, recipe: Recipe, data: Prepared, layout: Layout, device: torch.device) -> None:
         """Builds the model with the weights that torch's random numbers and the recipe give it."""
@@ -27,30 +30,35 @@ class Network:
         self._device = device
         self._knobs = recipe.knobs
         self.model: nn.Module = model.to(device, memory_format=self._layout)
+        self.judged = self.model
 
     def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
         """What the model says, and while it trains a penalty for its loss where it has one.
 
         inputs: normalized images, float (B, 3, S, S), give (B, W); vectors (B, T, D) give (B, T, W).
         """
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._knobs.precision == "bf16"):
-            said = self.model(inputs.contiguous(memory_format=self._layout) if inputs.ndim == 4 else inputs)
+        said = self._said(self.model, inputs)
         return said if isinstance(said, tuple) else (said, None)
 
     @torch.inference_mode()
     def outputs(self, batches: Batches | Windows, on_step: Callable[[], None]) -> Tensor:
         """Float32 (N, W) of every item of a split, in order, as they are; `on_step` after each batch."""
-        self.model.eval()
-        outputs = None
+        self.judged.eval()
+        outputs: Tensor | None = None
         for positions, batch in batches.in_order(self._knobs.batch_size):
             inputs = batch.inputs
-            said, _ = self(normalize(inputs, self._knobs.normalization) if inputs.ndim == 4 else inputs)
+            floats = normalize(inputs, self._knobs.normalization) if inputs.ndim == 4 else inputs
+            said = self._said(self.judged, floats)
             if outputs is None:
                 outputs = said.new_empty((len(batches.rows), said.shape[-1]), dtype=torch.float32)
             outputs[positions.to(outputs.device)] = said.float().reshape(len(positions), -1)
             on_step()
         assert outputs is not None
         return outputs
+
+    def _said(self, model: nn.Module, inputs: Tensor) -> Any:
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._knobs.precision == "bf16"):
+            return model(inputs.contiguous(memory_format=self._layout) if inputs.ndim == 4 else inputs)
 
 
 def _build(recipe: Recipe, data: Prepared, layout: Layout) -> Any:

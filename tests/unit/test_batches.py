@@ -8,7 +8,7 @@ import torch
 from search.data import Target
 from search.errors import DatasetError
 from search.tasks import Task
-from search.training.batches import Alternating, Batch, Batches, Pooled, Windows
+from search.training.batches import Alternating, Batch, Batches, Pooled, Sampled, Windows
 from search.training.cache import CachedSplit
 from search.training.heads import Head, labels
 
@@ -168,6 +168,33 @@ def test_alternating_batches_are_each_of_one_data_set_and_small_sets_start_over(
     assert [min(batch) >= 100 for batch in batches] == [False, True, False, True, False, True]
     assert [max(batch) >= 100 for batch in batches] == [False, True, False, True, False, True]
     assert sorted(batches[1] + batches[3]) == [100, 101, 102, 104]
+
+
+def test_a_balanced_epoch_has_as_many_items_and_draws_rare_classes_more_often(split: CachedSplit) -> None:
+    labels = torch.tensor([0, 0, 0, 0, 0, 0, 0, 1, -1])
+    sampled = Sampled(batches_of(split), labels, "balanced", 0)
+    seen = [index for seed in range(100) for batch in sampled.shuffled(4, seed) for index in indices(batch)]
+    assert len(sampled) == 8
+    assert len(seen) == 800
+    assert 10 not in seen  # has no class
+    assert 300 < seen.count(9) < 500  # alone in its class
+
+
+def test_a_subset_shows_few_of_each_class_the_same_in_every_epoch(split: CachedSplit) -> None:
+    labels = torch.tensor([0, 0, 0, 0, 1, 1, 1, 2, 2])
+    sampled = Sampled(batches_of(split), labels, "subset", 0)
+    shown = [[index for batch in sampled.shuffled(3, seed) for index in indices(batch)] for seed in range(9)]
+    assert len(sampled) == len(shown[0]) == 6
+    assert len({tuple(order) for order in shown}) > 1
+    assert len({tuple(sorted(order)) for order in shown}) == 1
+    assert {9, 10} < set(shown[0])  # the two of the rarest class
+    for batch in sampled.shuffled(3, seed=1):
+        assert classes(batch) == [index % 3 for index in indices(batch)]
+
+
+def test_sampling_needs_a_class(split: CachedSplit) -> None:
+    with pytest.raises(DatasetError, match="class_sampling balanced needs expressions"):
+        Sampled(batches_of(split), torch.full((9,), -1), "balanced", 0)
 
 
 def first(split: CachedSplit, count: int) -> dict[Task, Target]:

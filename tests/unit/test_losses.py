@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from search.tasks import ACTION_UNITS, Task
+from search.training.class_weights import effective_weights
 from search.training.heads import Head
-from search.training.losses import balanced_weights, concordance_loss, training_loss
+from search.training.losses import concordance_loss, training_loss
 from search.training.metrics import concordance
 from search.training.recipe import Knobs
 
-RAF_TRAIN_COUNTS = (1290, 281, 717, 4772, 1982, 705, 2524)
 UNITS = tuple(f"AU{number}" for number in ACTION_UNITS)
 
 
@@ -22,18 +22,6 @@ def expression(knobs: Knobs, logits: Tensor, targets: Tensor, train: Tensor | No
     values = torch.eye(classes) if train is None else F.one_hot(train, classes).float()
     loss = training_loss(knobs, [head], values, torch.ones_like(values).bool())
     return loss(logits, targets, torch.ones_like(targets).bool())
-
-
-def test_balanced_weights_of_raf_db() -> None:
-    labels = torch.repeat_interleave(torch.arange(7), torch.tensor(RAF_TRAIN_COUNTS))
-    expected = [1.358915, 6.238434, 2.444909, 0.367351, 0.884460, 2.486525, 0.694532]
-    weights = balanced_weights(labels, 7)
-    assert weights.tolist() == pytest.approx(expected, abs=1e-6)
-    assert weights[labels].mean().item() == pytest.approx(1)
-
-
-def test_a_class_that_does_not_occur_weighs_nothing() -> None:
-    assert balanced_weights(torch.tensor([0, 0, 2]), 3).tolist() == [0.75, 0.0, 1.5]
 
 
 def test_plain_loss_is_cross_entropy_with_class_indices() -> None:
@@ -68,6 +56,14 @@ def test_balanced_loss_weighs_each_image_and_averages_over_images() -> None:
     loss = expression(Knobs(class_weights="balanced"), logits, F.one_hot(labels, 2).float(), train=labels)
     each = F.cross_entropy(logits, labels, reduction="none")
     torch.testing.assert_close(loss, (each * torch.tensor([2 / 3, 2 / 3, 2 / 3, 2.0])).mean())
+
+
+def test_effective_weights_reach_the_loss() -> None:
+    logits, labels = torch.randn(4, 2), torch.tensor([0, 0, 0, 1])
+    knobs = Knobs(class_weights="effective", effective_beta=0.5)
+    loss = expression(knobs, logits, F.one_hot(labels, 2).float(), train=labels)
+    each = F.cross_entropy(logits, labels, reduction="none")
+    torch.testing.assert_close(loss, (each * effective_weights(labels, 2, 0.5)[labels]).mean())
 
 
 def test_half_precision_logits_give_a_full_precision_loss() -> None:

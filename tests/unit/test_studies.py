@@ -431,6 +431,10 @@ def test_every_shipped_study_says_what_it_is(name: str) -> None:
             "FILE:3: dataset.also.0.name: no data set is named 'synthetic_face'; there are: "
             + ", ".join(catalog.names("datasets")),
         ),
+        (
+            [("images: 500}", "images: 500, also: [{name: synthetic_faces}]}")],
+            "FILE:3: dataset.also.0: a second data set is called synthetic_faces: give it a label of its own",
+        ),
     ],
 )
 def test_what_sections_ask_of_each_other_in_vain(
@@ -440,7 +444,7 @@ def test_what_sections_ask_of_each_other_in_vain(
 
 
 def test_companions_get_the_defaults_of_their_data_set_and_no_root_in_the_hash(write: Write) -> None:
-    also = "images: 500, also: [{{name: synthetic_faces, use: test, seed: 4{}}}]}}"
+    also = "images: 500, also: [{{name: synthetic_faces, label: others, use: test, seed: 4{}}}]}}"
     here, there = (
         load_study(write(changed(("images: 500}", also.format(root))))) for root in ("", ", root: /elsewhere")
     )
