@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from search.analysis.pruning import Audit, Correlation, pruner_words
+from search.data import About
 from search.store.imports import ImportedStudy
 from search.store.records import StudyRow, TrialRecord
 from search.store.workers import WorkerRecord
@@ -195,6 +196,17 @@ def audit_tables(found: Audit) -> RenderableType:
     parts += ["", pruners] if found.replays else []
     parts += ["", ranks] if found.correlations else []
     return Group(*parts, "", Text(found.recommendation), *(Text(caveat, style="dim") for caveat in found.caveats))
+
+
+def dataset_table(abouts: Mapping[str, About]) -> RenderableType:
+    """What each data set is, its terms and how one gets it, by name."""
+    table = Table(Column(), Column(overflow="fold"), box=None, show_header=False, pad_edge=False)
+    for name, about in abouts.items():
+        table.add_row(Text(name, style="bold"), Text(about.summary))
+        table.add_row(Text("terms", style="dim"), Text(about.terms))
+        table.add_row(Text("access", style="dim"), Text(about.access))
+        table.add_row("", "")
+    return table
 
 
 def survey_tables(found: "Survey") -> RenderableType:

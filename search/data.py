@@ -50,7 +50,7 @@ class Sounds(Protocol):
         ...
 
     def decode(self, indices: Indices) -> NDArray[np.float32]:
-        """float32 (n, F): the features of the items at `indices`, F the same for all; zeros where there is no sound."""
+        """float32 (n, F): what is heard at the items at `indices`, F numbers each; zeros where nothing is."""
         ...
 
 

@@ -226,10 +226,7 @@ def _existing(
     connection: Connection, definition: StudyDefinition, data_fingerprint: str, code_version: str
 ) -> int:
     row = connection.execute(
-        text(
-            "SELECT study_id, definition, data_fingerprint, code_version FROM search_studies "
-            "WHERE name = :name"
-        ),
+        text("SELECT study_id, definition, data_fingerprint, code_version FROM search_studies WHERE name = :name"),
         {"name": definition.name},
     ).one_or_none()
     if row is None:
