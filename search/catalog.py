@@ -54,6 +54,18 @@ def model(name: str) -> Callable[..., Any]:
     return _function("models", name, "build")
 
 
+def features(name: str) -> Callable[..., Any]:
+    """`features(*, image_size, ...) -> torch.nn.Module` of `models/NAME.py`, a frozen network.
+
+    The module maps float images (B, 3, image_size, image_size) to vectors (B, D). Raises UnknownName, also where
+    the model defines no `features`.
+    """
+    try:
+        return _function("models", name, "features")
+    except AttributeError as error:
+        raise UnknownName(f"the model {name!r} defines no `features`: it gives logits, not vectors.") from error
+
+
 def dataset(name: str) -> Callable[..., Any]:
     """`load(root, ...) -> search.data.Splits` of `datasets/NAME.py`. Raises UnknownName."""
     return _function("datasets", name, "load")

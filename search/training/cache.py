@@ -215,8 +215,9 @@ def discard_damaged(folder: Path, verified: Callable[[Path], object] = open_prep
         try:
             verified(folder)
         except CacheError:
-            damaged = folder.rename(folder.parent / f".{folder.name}.damaged")
-            shutil.rmtree(damaged)
+            if folder.exists():
+                damaged = folder.rename(folder.parent / f".{folder.name}.damaged")
+                shutil.rmtree(damaged)
 
 
 def _wanted(splits: Splits, test_only: bool) -> dict[str, Split]:
