@@ -136,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     dashboard.add_argument("--password-file", type=Path, help="file with the password of the user `search`")
 
     data = _add_group(group, "data", "look at a data set, or prepare it")
+    _add_json(_add(data, "list", "tell what each data set is, its terms, and how to get it", "training.data_list"))
     data_check = _add(data, "check", "tell what a data set holds and what is wrong with it", "training.data_check")
     data_check.add_argument("dataset", help="its name: a file of datasets/")
     data_check.add_argument("--root", type=Path, help="its folder; by default the one of its name in SEARCH_DATA")
@@ -164,7 +165,9 @@ def _add_group(group: "Subparsers", name: str, summary: str) -> "Subparsers":
 def _add_study_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", help="a name from studies/, or the path of a .yaml file")
     parser.add_argument("--preset", help="lay this preset of the file over it, such as quick")
-    parser.add_argument("--root", help="the data set's folder, in place of the one in the file")
+    parser.add_argument(
+        "--root", "--data-root", dest="root", help="the data set's folder, in place of the one in the file"
+    )
 
 
 def _add_json(parser: argparse.ArgumentParser, summary: str = "print JSON") -> None:

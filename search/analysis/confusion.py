@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 
 from search.analysis import look
 from search.analysis.cells import Floats
+from search.analysis.measures import classified
 from search.predictions import Predictions
 from search.study import StudyDefinition
-from search.tasks import Task
 
 _MOST_WRITTEN = 10  # classes whose cells have their numbers written in them
 
 
 def confusion_counts(predictions: Predictions) -> NDArray[np.int64]:
-    """(K, K): how many items of the class of a row are taken for that of a column."""
+    """(K, K): how many items of the class of a row are taken for that of a column. Each has a class."""
     count = len(predictions.classes)
     taken_for = predictions.predicted.argmax(axis=1)
     return np.bincount(predictions.truth * count + taken_for, minlength=count**2).reshape(count, count)
@@ -27,7 +27,8 @@ def confusion_matrix(study: StudyDefinition, name: str, runs: Sequence[Predictio
 
     name: of the configuration's level, in words.
     """
-    if not runs or any(run.task != Task.EXPRESSION for run in runs):
+    runs = [*filter(None, map(classified, runs))]
+    if not runs:
         return None
     counts: Floats = np.mean([confusion_counts(run) for run in runs], axis=0)
     totals = counts.sum(axis=1, keepdims=True)

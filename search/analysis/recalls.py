@@ -10,10 +10,10 @@ from search.analysis.axes import words
 from search.analysis.confusion import confusion_counts
 from search.analysis.findings import Spread
 from search.analysis.levels import scientific
+from search.analysis.measures import classified
 from search.analysis.statistics import spread
 from search.predictions import Predictions
 from search.study import StudyDefinition
-from search.tasks import Task
 
 _MOST = len(look.SERIES)  # levels side by side
 _WIDTH = 0.7  # of the distance between classes, which the levels share
@@ -24,8 +24,9 @@ def class_accuracy(study: StudyDefinition, levels: Mapping[str, Sequence[Predict
 
     levels: the runs of each confirmed level by its values in words, the best first; of many, six are drawn.
     """
-    drawn = {name: runs for name, runs in [*levels.items()][:_MOST] if runs}
-    if not drawn or any(run.task != Task.EXPRESSION for runs in drawn.values() for run in runs):
+    drawn = {name: [*filter(None, map(classified, runs))] for name, runs in [*levels.items()][:_MOST]}
+    drawn = {name: runs for name, runs in drawn.items() if runs}
+    if not drawn:
         return None
     first = next(iter(drawn.values()))[0]
     items = np.bincount(first.truth, minlength=len(first.classes))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from search.analysis.measures import Floats, item_sums, of_sums
+from search.analysis.measures import Floats, item_sums, labelled, of_sums
 from search.predictions import Predictions
 
 REPLICATES = 2000
@@ -49,14 +49,15 @@ class Resampled:
 
 
 def resample(runs: Sequence[Predictions], metric: str, seed: int = _SEED) -> Resampled:
-    """The metric of each run on `REPLICATES` splits drawn with replacement from their common items.
+    """The metric of each run on `REPLICATES` splits drawn with replacement from their common items with a label.
 
     runs: at least one; all with the same digest.
     """
+    kept = labelled(runs[0], metric)
     groups = runs[0].groups
-    inverse = None if groups is None else np.unique(groups, return_inverse=True)[1]
-    units = len(runs[0].items) if inverse is None else int(inverse.max()) + 1
-    sums = [_by_unit(item_sums(run), inverse, units) for run in runs]
+    inverse = None if groups is None else np.unique(groups[kept], return_inverse=True)[1]
+    units = int(kept.sum()) if inverse is None else int(inverse.max()) + 1
+    sums = [_by_unit(item_sums(run, metric)[kept], inverse, units) for run in runs]
     generator = np.random.default_rng(seed)
     step = max(1, _AT_ONCE // units)
     blocks = []

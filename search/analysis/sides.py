@@ -89,7 +89,7 @@ def _trial(name: str, found: Results, number: str) -> Side:
     seen = found.predictions.get(record.ticket)
     objective = found.definition.objective
     judged: tuple[float, ...] = ()
-    if seen is not None and is_measurable(seen.task, objective):
+    if seen is not None and is_measurable(seen, objective):
         judged = (measured(seen, objective),)
     elif found.row.context.origin and record.value is not None:
         judged = (record.value,)

@@ -8,7 +8,7 @@ from search import tasks
 from search.analysis.entrants import Judged
 from search.analysis.findings import Configuration, Level, Spread
 from search.analysis.levels import by_level, level_name, level_values
-from search.analysis.measures import is_measurable, measured
+from search.analysis.measures import is_measurable, labelled, measured
 from search.analysis.results import Results
 from search.analysis.statistics import spread
 from search.store.records import TrialRecord
@@ -24,8 +24,9 @@ def judged_by(results: Results) -> Judged:
     objective, context = results.definition.objective, results.row.context
     if results.predictions:
         first = next(iter(results.predictions.values()))
-        groups = None if first.groups is None else len(set(first.groups.tolist()))
-        return Judged(objective, first.split, len(first.items), groups)
+        there = labelled(first, objective) if is_measurable(first, objective) else np.zeros(len(first.items), bool)
+        groups = None if first.groups is None else len(np.unique(first.groups[there]))
+        return Judged(objective, first.split, int(there.sum()), groups)
     if context.origin:
         return Judged(objective, context.origin.judged_on, context.origin.items)
     split = "validation" if context.splits and "test" not in context.splits else "test"
@@ -117,7 +118,7 @@ def _searched(results: Results, searched: dict[int, TrialRecord], source: int | 
 def _judged(results: Results, runs: Sequence[TrialRecord]) -> Spread | None:
     objective = results.definition.objective
     seen = [results.predictions[run.ticket] for run in runs if run.ticket in results.predictions]
-    return _spread([measured(said, objective) for said in seen if is_measurable(said.task, objective)])
+    return _spread([measured(said, objective) for said in seen if is_measurable(said, objective)])
 
 
 def _imported(results: Results, trials: Sequence[TrialRecord]) -> tuple[Configuration, ...]:

@@ -57,7 +57,7 @@ class Prepared:
 
     fingerprint: of everything here, companions and features included.
     widths: what the columns of `vectors` are, in order, such as {"images": 512, "sounds": 64}; empty for images.
-    companions: (name, use, data) of each data set beside this one. Of one that is used for tests alone, `train`
+    companions: name, use (`train`, `test` or `both`) and data of each data set beside this one. Of one that is used for tests alone, `train`
         and `validation` are empty.
     """
 
@@ -68,6 +68,7 @@ class Prepared:
     train: CachedSplit
     validation: CachedSplit
     test: CachedSplit | None
+    name: str = ""
     widths: Mapping[str, int] = field(default_factory=dict)
     companions: tuple[tuple[str, str, "Prepared"], ...] = ()
 
@@ -197,6 +198,7 @@ def open_prepared(folder: Path) -> Prepared:
     nothing = CachedSplit(np.empty((0, manifest.image_size, manifest.image_size, 3), np.uint8), {}, (), None)
     return Prepared(
         folder=folder,
+        name=manifest.name,
         fingerprint=manifest.fingerprint,
         image_size=manifest.image_size,
         classes=manifest.classes,

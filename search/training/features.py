@@ -81,7 +81,7 @@ def compute(data: Prepared, extractor: Extractor, *, cache: Path, progress: Prog
     """
     splits = data.splits()
     if extractor.sounds and any(split.sounds is None for split in splits.values()):
-        raise DatasetError(f"{data.folder.name} has no sound: set `sounds: false` under `dataset.features`.")
+        raise DatasetError(f"{data.name} has no sound: set `sounds: false` under `dataset.features`.")
     fingerprint = extractor.fingerprint(data)
     folder = folder_of(cache, data, extractor.model, fingerprint)
     if folder.exists():
@@ -105,8 +105,7 @@ def compute(data: Prepared, extractor: Extractor, *, cache: Path, progress: Prog
 
 def folder_of(cache: Path, data: Prepared, model: str, fingerprint: str) -> Path:
     """Where `compute` puts the vectors of that fingerprint."""
-    name = data.folder.name.rpartition("-")[0]  # without the images' fingerprint
-    return cache / f"{name}-{model}-{fingerprint[:16]}.{FORMAT}"
+    return cache / f"{data.name}-{data.image_size}-{model}-{fingerprint[:16]}.{FORMAT}"
 
 
 def with_vectors(data: Prepared, folder: Path) -> Prepared:

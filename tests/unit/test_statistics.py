@@ -1,7 +1,6 @@
 """The tests behind a conclusion, against golden values, scipy, and studies whose truth is known."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,40 +8,20 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
-from sklearn import metrics as sklearn_metrics
 
 from search.analysis import resampling, statistics, wording
 from search.analysis.comparisons import compare
 from search.analysis.entrants import Entrant, Judged
 from search.analysis.findings import Comparison
 from search.analysis.luck import _Items, _together
-from search.analysis.measures import is_measurable, item_sums, measured, of_sums
+from search.analysis.measures import item_sums, measured, of_sums
 from search.analysis.resampling import resample
 from search.analysis.search_health import best_of
 from search.errors import DifferentItems
-from search.predictions import Predictions
 from search.tasks import Task
-from search.training.metrics import classification_metrics
+from tests.make_predictions import make_predictions, one_hot
 
 A, B = (0.842, 0.839, 0.848, 0.851, 0.840), (0.831, 0.835, 0.829, 0.838, 0.833)
-
-
-def said(
-    truth: NDArray[Any], predicted: NDArray[Any], task: Task = Task.EXPRESSION, groups: NDArray[Any] | None = None
-) -> Predictions:
-    return Predictions(
-        split="test",
-        task=task,
-        classes=(),
-        items=tuple(map(str, range(len(truth)))),
-        groups=groups,
-        truth=truth,
-        predicted=predicted.astype(np.float32),
-    )
-
-
-def one_hot(labels: Sequence[int] | NDArray[Any], classes: int) -> NDArray[Any]:
-    return np.eye(classes)[labels]
 
 
 # Over seeds
@@ -131,53 +110,12 @@ def test_two_shares_as_of_separate_items() -> None:
     )
 
 
-def test_metrics_from_predictions_are_those_that_training_measures() -> None:
-    import torch
-
-    generator = np.random.default_rng(0)
-    truth, likeliest = generator.integers(0, 5, 200), generator.integers(0, 7, 200)
-    expected = classification_metrics(torch.tensor(likeliest), torch.tensor(truth), 7)
-    predictions = said(truth, one_hot(likeliest, 7))
-    for metric in ("accuracy", "balanced_accuracy", "macro_f1"):
-        assert measured(predictions, metric) == pytest.approx(expected[metric], abs=1e-6)
-    assert measured(predictions, "balanced_accuracy") == pytest.approx(
-        sklearn_metrics.recall_score(truth, likeliest, average="macro", labels=np.unique(truth))
-    )
-    distributed = said(one_hot(truth, 7), one_hot(likeliest, 7), Task.DISTRIBUTION)
-    assert measured(distributed, "accuracy") == pytest.approx(expected["accuracy"], abs=1e-6)
-
-
-def test_metrics_of_affect_have_their_golden_values() -> None:
-    expression = said(np.array([0, 0, 1, 1, 2, 2]), one_hot([0, 1, 1, 1, 2, 0], 7))
-    assert measured(expression, "macro_f1") == pytest.approx(0.2809524, abs=1e-7)
-    assert measured(expression, "expr_total") == pytest.approx(0.4082381, abs=1e-7)
-    truth = np.array([-0.5, -0.1, 0.2, 0.4, 0.9]), np.array([3, -0.5, 2, 7, 0])
-    told = np.array([-0.2, 0, 0.1, 0.5, 0.6]), np.array([3, -0.5, 2, 7, 0])
-    va = said(np.stack(truth, axis=1), np.stack(told, axis=1), Task.VALENCE_AROUSAL)
-    assert measured(va, "ccc_valence") == pytest.approx(0.866242, abs=1e-6)
-    assert measured(va, "ccc_arousal") == pytest.approx(1)
-    assert measured(va, "ccc_mean") == pytest.approx((0.866242 + 1) / 2, abs=1e-6)
-    assert measured(va, "mse") == pytest.approx(np.mean((truth[0] - told[0]) ** 2) / 2, abs=1e-6)
-    units = np.array([[1, 0, 1], [0, 0, 1], [1, 1, 0], [0, 0, 0]], dtype=np.uint8)
-    guessed = np.array([[1, 0, 0], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
-    assert measured(said(units, guessed, Task.ACTION_UNITS), "au_total") == pytest.approx(0.7305556, abs=1e-7)
-    assert not is_measurable(Task.ACTION_UNITS, "accuracy")
-    assert not is_measurable(Task.LANDMARKS, "mse")
-
-
-def test_a_constant_prediction_has_a_ccc_of_0() -> None:
-    truth = np.random.default_rng(0).normal(size=(50, 2))
-    assert measured(said(truth, np.zeros((50, 2)), Task.VALENCE_AROUSAL), "ccc_mean") == pytest.approx(0)
-    same = said(np.zeros((50, 2)), np.zeros((50, 2)), Task.VALENCE_AROUSAL)
-    assert measured(same, "ccc_mean") == 0
-
-
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
 def test_the_bootstrap_is_scipys(metric: str) -> None:
     generator = np.random.default_rng(0)
     truth = generator.integers(0, 3, 150)
-    a, b = (said(truth, one_hot(np.where(generator.random(150) < 0.8, truth, 0), 3)) for _ in range(2))
-    sums = [item_sums(a), item_sums(b)]
+    a, b = (make_predictions(truth, one_hot(np.where(generator.random(150) < 0.8, truth, 0), 3)) for _ in range(2))
+    sums = [item_sums(a, metric), item_sums(b, metric)]
 
     def difference(drawn: NDArray[Any], axis: int = -1) -> NDArray[Any]:
         return np.array(
@@ -198,7 +136,7 @@ def test_of_accuracies_the_bootstrap_is_the_standard_error_of_the_paired_differe
     generator = np.random.default_rng(0)
     truth = np.zeros(400, dtype=np.int64)
     rights = generator.random((2, 400)) < 0.8
-    runs = [said(truth, one_hot(np.where(right, 0, 1), 2)) for right in rights]
+    runs = [make_predictions(truth, one_hot(np.where(right, 0, 1), 2)) for right in rights]
     expected = np.std(rights[0].astype(float) - rights[1], ddof=1) / 20
     assert math.sqrt(resample(runs, "accuracy").variance(np.array([1.0, -1.0]))) == pytest.approx(
         expected, rel=0.06
@@ -210,7 +148,7 @@ def test_groups_are_drawn_whole() -> None:
     right = np.repeat(np.random.default_rng(0).random(30) < 0.7, 40)
     groups = np.repeat(np.arange(30), 40)
     truth = np.zeros(1200, dtype=np.int64)
-    run = said(truth, one_hot(np.where(right, 0, 1), 2), groups=groups)
+    run = make_predictions(truth, one_hot(np.where(right, 0, 1), 2), groups=groups)
     found = resample([run], "accuracy")
     assert (found.units, found.grouped) == (30, True)
     share = right.mean()
@@ -244,7 +182,7 @@ def contest(
         told = []
         for _ in range(runs):
             right = generator.random(300) < expit(liking + generator.normal(0, seeds))
-            told.append(said(truth, one_hot(np.where(right, truth, (truth + 1) % 3), 3)))
+            told.append(make_predictions(truth, one_hot(np.where(right, truth, (truth + 1) % 3), 3)))
         values = tuple(measured(run, metric) for run in told)
         entrants.append(Entrant(name, name, values, tuple(told)))
     return compare(entrants, Judged(metric, "test", 300))[0]
@@ -295,7 +233,7 @@ def test_what_the_seeds_explain_is_not_claimed() -> None:
     easy = generator.random(1500)
     entrants = []
     for name, shares in (("a", (0.70, 0.80, 0.90)), ("b", (0.74, 0.86, 0.95))):
-        told = tuple(said(truth, one_hot(np.where(easy < share, 0, 1), 2)) for share in shares)
+        told = tuple(make_predictions(truth, one_hot(np.where(easy < share, 0, 1), 2)) for share in shares)
         entrants.append(Entrant(name, name, tuple(measured(run, "accuracy") for run in told), told))
     (found,) = compare(entrants, Judged("accuracy", "test", 1500))
     assert found.p_items is not None and found.p_items < 1e-6
@@ -311,7 +249,9 @@ def test_what_the_items_explain_is_not_claimed() -> None:
     entrants = []
     for name, right in (("a", 30), ("b", 33)):
         order = generator.permutation(40)
-        told = [said(truth, one_hot(np.where(order < right + more, 0, 1), 2)) for more in (0, 0, 1, 0, 0)]
+        told = [
+            make_predictions(truth, one_hot(np.where(order < right + more, 0, 1), 2)) for more in (0, 0, 1, 0, 0)
+        ]
         entrants.append(Entrant(name, name, tuple(measured(run, "accuracy") for run in told), tuple(told)))
     (found,) = compare(entrants, Judged("accuracy", "test", 40))
     assert found.p_seeds is not None and found.p_seeds < 0.001
@@ -326,7 +266,9 @@ def test_where_less_is_better_the_lesser_one_is() -> None:
     entrants = []
     for name, error in (("rough", 0.5), ("fine", 0.1)):
         told = tuple(
-            said(truth, truth + np.random.default_rng(i).normal(0, error, (200, 2)), Task.VALENCE_AROUSAL)
+            make_predictions(
+                truth, truth + np.random.default_rng(i).normal(0, error, (200, 2)), Task.VALENCE_AROUSAL
+            )
             for i in range(3)
         )
         entrants.append(Entrant(name, name, tuple(measured(run, "mse") for run in told), told))
@@ -337,7 +279,7 @@ def test_where_less_is_better_the_lesser_one_is() -> None:
 
 
 def test_other_items_are_refused() -> None:
-    runs = [said(np.zeros(count, dtype=np.int64), one_hot([0] * count, 2)) for count in (4, 5)]
+    runs = [make_predictions(np.zeros(count, dtype=np.int64), one_hot([0] * count, 2)) for count in (4, 5)]
     entrants = [Entrant(str(i), str(i), (1.0,), (run,)) for i, run in enumerate(runs)]
     with pytest.raises(DifferentItems):
         compare(entrants, Judged("accuracy", "test", 4))
@@ -348,7 +290,8 @@ def test_a_single_group_tells_nothing_of_others() -> None:
     entrants = []
     for name, right in (("a", 20), ("b", 40)):
         told = tuple(
-            said(truth, one_hot(np.where(np.arange(50) < right + i, 0, 1), 2), groups=groups) for i in range(3)
+            make_predictions(truth, one_hot(np.where(np.arange(50) < right + i, 0, 1), 2), groups=groups)
+            for i in range(3)
         )
         entrants.append(Entrant(name, name, tuple(measured(run, "accuracy") for run in told), told))
     (found,) = compare(entrants, Judged("accuracy", "test", 50, 1))
