@@ -57,8 +57,8 @@ class Prepared:
 
     fingerprint: of everything here, companions and features included.
     widths: what the columns of `vectors` are, in order, such as {"images": 512, "sounds": 64}; empty for images.
-    companions: name, use (`train`, `test` or `both`) and data of each data set beside this one. Of one that is used for tests alone, `train`
-        and `validation` are empty.
+    companions: label, use (`train`, `test` or `both`) and data of each data set beside this one. Of one for tests
+        alone, `train` and `validation` are empty.
     """
 
     folder: Path

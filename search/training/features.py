@@ -153,8 +153,8 @@ def _fill(
                 vectors = np.concatenate(list(blocks.values()), axis=1)
                 if not np.isfinite(vectors).all():
                     raise DatasetError(
-                        f"{extractor.model} gives values beyond the range of float16 (65504) for images "
-                        f"{rows.start} to {rows.stop} of the {name} split: check its weights and the normalization."
+                        f"{extractor.model} gives values beyond float16's range (65504) for images {rows.start} "
+                        f"to {rows.stop} of the {name} split: check its weights and the normalization."
                     )
                 widths = {kind: block.shape[1] for kind, block in blocks.items()}
                 journal.append({"end": rows.stop, "widths": widths}, vectors.tobytes())

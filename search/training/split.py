@@ -22,6 +22,7 @@ from search.errors import DatasetError
 NEAR = 4.0
 
 AXES = 8  # principal axes of thumbnails by which pairs are sought
+SAMPLE = 10_000  # thumbnails that the axes are fitted to, or that are projected at once
 PAIRS = 4_000_000  # looked at in one portion: some 300 MB
 PAIRS_AT_ONCE = 50_000  # compared at once
 
@@ -93,8 +94,12 @@ def _connected(thumbnails: NDArray[np.uint8]) -> Indices:
     """
     count, features = thumbnails.shape
     nodes = np.arange(count)
-    axes = min(AXES, count, features)
-    places = PCA(axes, svd_solver="covariance_eigh").fit_transform(thumbnails.astype(np.float32))
+    axes = min(AXES, count // (count // SAMPLE + 1), features)
+    principal = PCA(axes, svd_solver="covariance_eigh")
+    principal.fit(thumbnails[:: count // SAMPLE + 1].astype(np.float32))  # any axes are right, these are fast
+    places = np.concatenate(
+        [principal.transform(block) for block in np.array_split(thumbnails, count // SAMPLE + 1)]
+    )
     radius = NEAR * features**0.5
     tree = cKDTree(places)
     near = tree.query_ball_point(places, radius + 0.01, return_length=True, workers=-1)  # 0.01: float32 rounds

@@ -110,7 +110,7 @@ def open_data(source: DataSource, progress: Progress) -> Prepared:
             _discard_damaged(source.cache, record)
     record = _prepare(section, source.data, source.cache, progress)
     if record.fingerprint != source.fingerprint:
-        also = f" with {', '.join(companion.name for companion in section.also)}" if section.also else ""
+        also = f" with {', '.join(companion.called for companion in section.also)}" if section.also else ""
         raise DatasetError(
             f"the data set {section.name}{also} on this machine is not the one that the study was registered with "
             f"(fingerprint {record.fingerprint[:16]}, not {source.fingerprint[:16]}): copy the same files here."
@@ -194,7 +194,7 @@ def _record_file(cache_at: Path, section: DatasetSection, fingerprint: str) -> P
 
 def _open(section: DatasetSection, cache_at: Path, record: _Record) -> Prepared:
     own, *others = (_open_one(cache_at, folders) for folders in record.parts)
-    companions = tuple((also.name, also.use, data) for also, data in zip(section.also, others, strict=True))
+    companions = tuple((also.called, also.use, data) for also, data in zip(section.also, others, strict=True))
     return replace(own, fingerprint=record.fingerprint, companions=companions)
 
 

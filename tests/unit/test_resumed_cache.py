@@ -28,8 +28,7 @@ SETTINGS: dict[str, Any] = {
     "bad_share": 0.1,
 }
 TRAIN, TEST, CHUNK = 60, 20, 8
-CHUNKS = 8 + 3
-# Which of Python's audit events a process dies at the Nth of: whatever opens, renames, truncates or removes a file.
+# Python's audit events, at each of which a process is killed: what opens, renames or removes a file.
 TOUCHING = ("open", "os.rename", "os.remove", "os.truncate", "os.mkdir", "shutil.rmtree")
 
 forking = multiprocessing.get_context("fork")
