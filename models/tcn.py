@@ -29,6 +29,7 @@ def build(
     dropout: float = 0.1,
     attention: bool = False,
     task_index: TaskIndex = "correct",
+    standardize: bool = False,
 ) -> nn.Module:
     """A network from vectors (B, T, D), in order of time, to outputs (B, T, sum of the columns).
 
@@ -44,6 +45,8 @@ def build(
     task_index: as_published weighs the vector of one task only, the first there is of valence and arousal, action
         units, expressions, and with the second task's weight: the original counts tasks from 1, and stops at the
         first it finds.
+    standardize: scale each number of the vectors to mean 0 and variance 1, by those of the batch while training
+        (batch norm). Published without it; images and sounds of different scales need it.
 
     Raises ModelError if the arguments do not fit together.
     """
@@ -61,7 +64,8 @@ def build(
     temporal = nn.Sequential(
         *(Block(*sides, kernel_size, 2**i, dropout) for i, sides in enumerate(zip(inputs, widths, strict=True)))
     )
-    return Tcn(features, read, temporal, columns, channels, attention and len(columns) > 1, task_index)
+    scale = nn.BatchNorm1d(inputs[0], affine=False) if standardize else nn.Identity()
+    return Tcn(features, read, scale, temporal, columns, channels, attention and len(columns) > 1, task_index)
 
 
 class Tcn(nn.Module):
@@ -71,6 +75,7 @@ class Tcn(nn.Module):
         self,
         features: dict[str, int],
         read: list[str],
+        scale: nn.Module,
         temporal: nn.Module,
         columns: dict[str, int],
         channels: int,
@@ -80,6 +85,7 @@ class Tcn(nn.Module):
         super().__init__()
         self.features = features
         self.read = read
+        self.scale = scale
         self.temporal = temporal
         self.attention = TaskAttention(channels, len(columns)) if attention else None
         self.weight_of = _weights_of(tuple(columns), task_index)
@@ -89,7 +95,7 @@ class Tcn(nn.Module):
         split = vectors.split_with_sizes(list(self.features.values()), dim=-1)
         parts = dict(zip(self.features, split, strict=True))
         x = torch.cat([parts[part] for part in self.read], dim=-1)
-        x = self.temporal(x.transpose(1, 2)).transpose(1, 2)  # (B, T, channels)
+        x = self.temporal(self.scale(x.transpose(1, 2))).transpose(1, 2)  # (B, T, channels)
         if self.attention is None:
             return torch.cat([head(x) for head in self.heads.values()], dim=-1)
         weights = self.attention(x)
