@@ -18,7 +18,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from search.data import About, Indices, Split, Splits, Target
 from search.errors import DatasetError
+from search.folds import deal
 from search.images import FileImages
 from search.sounds import WavSounds, read_frame_rates
 from search.tasks import ACTION_UNITS, EKMAN_NEUTRAL, Task
@@ -62,7 +62,6 @@ TASKS: dict[Annotation, Task] = {
 }
 WIDTH = 3 + len(ACTION_UNITS)
 NATIVE = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise", "other")  # codes 0 to 7
-VALIDATION_SHARE = 0.15  # of the training videos, where validation is carved
 
 _CODES = np.array([EKMAN_NEUTRAL.index(name) if name in EKMAN_NEUTRAL else np.nan for name in NATIVE], np.float32)
 _FRAME = re.compile(r"(\d{5}|[1-9]\d{5,})\.jpg")
@@ -83,8 +82,8 @@ def load(
         none of them is left out, so the next item can be some frames later.
     form: where the labels come from, see above.
     protocol: "held_out": Validation_Set, the only labelled set that is not for training, is the test split, and
-        validation is carved: of the training videos in the order of a hash of their names the first 15 %, so
-        these are the same for everybody. "as_published": Validation_Set is validation, and there is no test
+        validation is carved: one of the five folds into which `search.folds` deals the training videos, so it is
+        the same for everybody. "as_published": Validation_Set is validation, and there is no test
         split, so figures compare with published ones, which select on the set they report.
     sounds: also hand over what is heard at each frame, from `root`/audio/VIDEO.wav, as `search.sounds` says. To
         make one: ffmpeg -i VIDEO.mp4 -vn -ac 1 -ar 16000 VIDEO.wav. Lines VIDEO,FPS in audio/fps.csv give the
@@ -135,8 +134,9 @@ def _video(track: str) -> str:
 
 def _carve(tracks: Tracks) -> tuple[Tracks, Tracks]:
     """The tracks to train on and those to validate on; none of these where there is one video only."""
-    order = sorted({_video(track) for track in tracks}, key=lambda video: blake2b(video.encode()).digest())
-    chosen = set(order[: max(1, round(VALIDATION_SHARE * len(order)))] if len(order) > 1 else [])
+    videos = sorted({_video(track) for track in tracks})
+    folds = deal(videos, [0] * len(videos)) if len(videos) > 1 else [1]
+    chosen = {video for video, fold in zip(videos, folds, strict=True) if fold == 0}
     sides: tuple[Tracks, Tracks] = ({}, {})
     for track, sheet in tracks.items():
         sides[_video(track) in chosen][track] = sheet
