@@ -22,6 +22,7 @@ def make_record(ticket: int, curve: Mapping[int, float], **fields: Any) -> Trial
         "epochs": {epoch: {"accuracy": value} for epoch, value in curve.items()},
         "curve": curve,
         "seconds": 1.0,
+        "epoch_seconds": {epoch: 1.0 / len(curve) for epoch in curve},
         "worker": "w",
         "reason": None,
         "started_at": None,

@@ -2,15 +2,17 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from statistics import fmean
 
 from search.analysis import quantities
 from search.analysis.axes import shown, words
-from search.analysis.evidence import Table, without_empty_columns
+from search.analysis.evidence import Table, best_epoch, seconds_to_best, without_empty_columns
+from search.analysis.findings import Conclusion
 from search.analysis.quantities import ABSENT
 from search.analysis.results import Results
 from search.analysis.searched import written
 from search.analysis.trials import STATES
-from search.analysis.wording import listed
+from search.analysis.wording import listed, sentence, spoken
 from search.store.records import TrialRecord
 
 STAGES = {"search": "search", "confirm": "fresh runs", "conclude": "reading the judging split"}
@@ -37,6 +39,28 @@ def spent(results: Results) -> Table:
 def seconds(records: Iterable[TrialRecord]) -> float:
     """Device time: of their epochs, or of the whole ticket where it has none because it only reads a split."""
     return sum(_seconds(record) for record in records)
+
+
+def time_to_best(results: Results, conclusion: Conclusion) -> str:
+    """When the runs of the best configuration were at their best, in words; empty before the first such run."""
+    chosen = conclusion.levels[0].confirmed if conclusion.levels else None
+    if chosen is None or not chosen.tickets or results.row.context.origin is not None:
+        return ""
+    runs = [record for record in results.confirmed if record.ticket in chosen.tickets and record.curve]
+    epochs = sorted(best_epoch(results, record) for record in runs)
+    times = sorted(seconds_to_best(results, record) for record in runs)
+    whole = quantities.hours(fmean(record.seconds for record in runs))
+    took = quantities.hours(fmean(times))
+    if len(runs) == 1:
+        when = f"after {quantities.counted(epochs[0], 'epoch')}, which took {took}"
+    else:
+        fastest, slowest = quantities.hours(times[0]), quantities.hours(times[-1])
+        when = (
+            f"after {fmean(epochs):.1f} epochs on average ({epochs[0]} to {epochs[-1]}), which took {took} "
+            f"({fastest} to {slowest})"
+        )
+    name = spoken(conclusion.levels[0].values) or "the configuration"
+    return sentence(f"fresh runs of {name} were at their best {when}; a whole run took {whole}")
 
 
 def pruning(results: Results) -> str:

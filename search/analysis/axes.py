@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from search.study.space import Choices, Parameter
 from search.study.yaml_source import Scalar
-from search.tasks import Direction
+from search.tasks import METRIC_DIRECTIONS, Direction
 
 # Words, with the unit where there is one, for names that don't speak for themselves.
 _WORDS = {
@@ -26,11 +26,19 @@ _WORDS = {
     "ccc_valence": "valence CCC",
     "ccc_arousal": "arousal CCC",
     "ccc_mean": "mean CCC",
+    "au_f1": "mean action-unit F1",
     "au_total": "action-unit score",
     "expr_total": "expression score",
+    "abaw_mean": "mean ABAW score",
     "mse": "mean squared error",
+    "chebyshev": "Chebyshev distance",
+    "clark": "Clark distance",
+    "canberra": "Canberra distance",
+    "kl": "KL divergence",
+    "cosine": "cosine similarity",
+    "intersection": "intersection similarity",
 }
-_SHARES = {"accuracy", "balanced_accuracy", "macro_f1"}  # metrics in [0, 1], shown in per cent
+_SHARES = {"accuracy", "balanced_accuracy", "macro_f1"}  # metrics in [0, 1], shown in per cent, as are recalls
 
 _MOST_TICKS = 16  # values that are each written at their place
 _LONGEST = 22  # characters of a text beside an axis
@@ -110,17 +118,27 @@ def objective_axis(label: str, values: Sequence[float | None], full: float, dire
 
 def words(name: str) -> str:
     """A knob's, argument's or metric's name as people say it."""
+    if name in METRIC_DIRECTIONS and name.startswith("recall_"):
+        return f"recall of {name.removeprefix('recall_')}"
+    if name in METRIC_DIRECTIONS and name.startswith("f1_au"):
+        return f"F1 of action unit {name.removeprefix('f1_au')}"
     return _WORDS.get(name, name.replace("_", " "))
 
 
 def metric_label(name: str, on: str | None = "validation") -> str:
-    """A metric in words, with its unit. on: the split that it is measured on, where there is one to name."""
-    return f"{words(name)}{f' on {on}' if on else ''}{' (%)' if name in _SHARES else ''}"
+    """A metric in words, with its unit, and whether less is better.
+
+    on: the split that it is measured on, where there is one to name.
+    """
+    notes = ["%"] if metric_scale(name) > 1 else []
+    notes += ["lower is better"] if METRIC_DIRECTIONS.get(name) == "minimize" else []
+    split = f" on {on}" if on else ""
+    return f"{words(name)}{split} ({', '.join(notes)})" if notes else f"{words(name)}{split}"
 
 
 def metric_scale(name: str) -> float:
     """What a metric is multiplied with to have the unit of its label."""
-    return 100.0 if name in _SHARES else 1.0
+    return 100.0 if name in _SHARES or (name in METRIC_DIRECTIONS and name.startswith("recall_")) else 1.0
 
 
 def shown(value: Scalar) -> str:

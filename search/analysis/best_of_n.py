@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from search.analysis import look
+from search.analysis import look, references
 from search.analysis.axes import metric_label
 from search.analysis.cells import Floats
 from search.analysis.trials import ENDED, ranked
@@ -54,6 +54,7 @@ def best_of_n(
     label = metric_label(study.objective, on)
     figure.update_yaxes(title_text=look.wrapped(f"best {label}", 44))
     caption = f"{study.name} · the best of n of the {len(values):,} trials that ended, drawn at random"
+    caption += references.beside(figure, study)
     look.dress(figure, study.question, caption, above=48)
     return figure
 

@@ -17,6 +17,7 @@ from search.store.trials import Parameters
 from search.tasks import turned
 
 MOST_TRIALS = 10  # of the search, listed one by one
+_BEST_EPOCH = ("best epoch", "time until then")
 
 _NUMBER = re.compile(rf"{ABSENT}|(< ?)?-?\d[\d,.]*(e-?\d+)?( (±|\(|h|min|s).*)?( \[.*)?")
 
@@ -89,16 +90,16 @@ def comparisons(results: Results, conclusion: Conclusion) -> Table:
 def runs(results: Results, conclusion: Conclusion) -> Table:
     """A row for each complete run that the conclusion rests on, with its seed."""
     metric = results.definition.objective
-    seeds = {record.ticket: str(record.seed) for record in results.records}
-    if results.row.context.origin is not None:
-        seeds = dict.fromkeys(seeds, ABSENT)  # nobody knows
+    records = {record.ticket: record for record in results.records}
+    known = results.row.context.origin is None
     same = conclusion.judged_on == "validation"
     rows = [
         (
             level.name,
             _others(chosen.parameters, level.values),
             str(ticket),
-            seeds[ticket],
+            str(records[ticket].seed) if known else ABSENT,
+            *(_best_epoch_and_time(results, records[ticket]) if known else (ABSENT, ABSENT)),
             quantities.amount(metric, _nth(chosen.validation, i)),
             *([] if same else [quantities.amount(metric, _nth(chosen.judged, i))]),
         )
@@ -108,7 +109,7 @@ def runs(results: Results, conclusion: Conclusion) -> Table:
     ]
     splits = ["validation"] if same else ["validation", conclusion.judged_on]
     measured = [quantities.measured(metric, split) for split in splits]
-    return without_empty_columns(Table(("value", "with", "trial", "seed", *measured), tuple(rows)))
+    return without_empty_columns(Table(("value", "with", "trial", "seed", *_BEST_EPOCH, *measured), tuple(rows)))
 
 
 def best_trials(results: Results) -> Table:
@@ -119,13 +120,24 @@ def best_trials(results: Results) -> Table:
             str(record.ticket),
             record.state,
             *(shown(record.parameters[name]) for name in study.space),
-            str(_best_epoch(results, record)),
-            quantities.amount(study.objective, record.curve[_best_epoch(results, record)]),
+            *_best_epoch_and_time(results, record),
+            quantities.amount(study.objective, record.curve[best_epoch(results, record)]),
         )
         for record, _ in ranked(study, results.searched)[:MOST_TRIALS]
     ]
     label = quantities.measured(study.objective, results.searched_on)
-    return Table(("trial", "state", *map(words, study.space), "best epoch", label), tuple(rows))
+    return Table(("trial", "state", *map(words, study.space), *_BEST_EPOCH, label), tuple(rows))
+
+
+def best_epoch(results: Results, record: TrialRecord) -> int:
+    """The epoch at which a trial that has one was at its best."""
+    return max(record.curve, key=lambda epoch: turned(results.definition.objective, record.curve[epoch]))
+
+
+def seconds_to_best(results: Results, record: TrialRecord) -> float:
+    """What a trial's epochs took up to its best one, and with it."""
+    best = best_epoch(results, record)
+    return sum(seconds for epoch, seconds in record.epoch_seconds.items() if epoch <= best)
 
 
 def without_empty_columns(table: Table) -> Table:
@@ -190,5 +202,5 @@ def _nth(spread: Spread | None, i: int) -> float | None:
     return spread.values[i] if spread is not None and i < len(spread.values) else None
 
 
-def _best_epoch(results: Results, record: TrialRecord) -> int:
-    return max(record.curve, key=lambda epoch: turned(results.definition.objective, record.curve[epoch]))
+def _best_epoch_and_time(results: Results, record: TrialRecord) -> tuple[str, str]:
+    return str(best_epoch(results, record)), quantities.hours(seconds_to_best(results, record))

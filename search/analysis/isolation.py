@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from search.analysis import look
+from search.analysis import look, references
 from search.analysis.axes import metric_label, metric_scale, parameter_axis, words
 from search.analysis.findings import Level, Spread
 from search.analysis.levels import LevelKey, by_level, level_of, scientific
@@ -54,7 +54,7 @@ def isolation(
         range=_up(study, figure, ranked(study, searched)),
     )
     fresh = "; fresh runs differ in their seed: means with 95 % intervals" if confirmed else ""
-    caption = f"{study.name} · the best of each value of {_asked(study)}{fresh}"
+    caption = f"{study.name} · the best of each value of {_asked(study)}{fresh}{references.beside(figure, study)}"
     look.dress(figure, study.question, caption, above=48)
     return figure
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from search.analysis import look
+from search.analysis import look, references
 from search.analysis.axes import metric_label, metric_scale
 from search.analysis.trials import STATES, counted, described, named, ranked
 from search.store.records import TrialRecord
@@ -39,8 +39,9 @@ def learning_curves(
         figure.add_trace(_notable_curve(study, name, notable[name]))
     longest = max((max(record.curve) for record in trials), default=1)
     figure.update_xaxes(title_text="epoch", rangemode="tozero", dtick=1 if longest <= 15 else None)
-    figure.update_yaxes(title_text=look.escaped(metric_label(study.objective, on)))
+    figure.update_yaxes(title_text=look.wrapped(metric_label(study.objective, on), 44))
     some = f"; {MOST_CURVES} curves drawn" if len(trials) > MOST_CURVES else ""
+    some += references.beside(figure, study)
     look.dress(figure, study.question, f"{study.name} · {counted(records)}{some}", above=48)
     return figure
 

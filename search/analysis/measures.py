@@ -62,11 +62,8 @@ def measured(predictions: Predictions, metric: str) -> float:
 
 
 def labelled(predictions: Predictions, metric: str) -> Flags:
-    """bool (N,): which items have a label that the metric looks at."""
-    flags = [
-        _labelled_cells(part).reshape(len(part.items), -1).any(axis=1) for part, _ in _parts(predictions, metric)
-    ]
-    return np.asarray(np.any(flags, axis=0))
+    """bool (N,): which items have a label that the metric looks at; for a recall, those of its class."""
+    return np.asarray(np.any([_looked_at(part, name) for part, name in _parts(predictions, metric)], axis=0))
 
 
 def rightly(predictions: Predictions) -> Flags:
@@ -155,6 +152,20 @@ def _labelled_cells(part: Predictions) -> Flags:
             return np.asarray(part.truth != _NO_UNIT)
         case _:
             return np.asarray(~np.isnan(part.truth))
+
+
+def _looked_at(part: Predictions, metric: str) -> Flags:
+    there = _labelled_cells(part)
+    if metric.startswith("recall_"):
+        return np.asarray(_labels(part) == part.classes.index(metric.removeprefix("recall_")))
+    if there.ndim == 1:
+        return there
+    columns = _columns(part)
+    if metric.startswith("f1_au"):
+        columns = [ACTION_UNITS.index(int(metric.removeprefix("f1_au")))]
+    elif metric.removeprefix("ccc_") in VALENCE_AROUSAL:
+        columns = [VALENCE_AROUSAL.index(metric.removeprefix("ccc_"))]
+    return np.asarray(there[:, columns].any(axis=1))
 
 
 def _columns(part: Predictions) -> list[int]:

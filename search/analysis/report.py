@@ -10,7 +10,17 @@ import plotly.graph_objects as go
 import yaml
 
 from search import __version__
-from search.analysis import account, evidence, health, markdown, quantities, searched, web
+from search.analysis import (
+    account,
+    elsewhere,
+    evidence,
+    health,
+    markdown,
+    quantities,
+    references,
+    searched,
+    web,
+)
 from search.analysis.conclusion import conclude
 from search.analysis.figures import draw
 from search.analysis.findings import Conclusion, HealthWarning
@@ -82,10 +92,17 @@ def _facts(results: Results, conclusion: Conclusion, warnings: Sequence[HealthWa
         "sentences": _sentences(conclusion),
         "runs": evidence.runs(results, conclusion),
         "best": None if results.row.context.origin else evidence.best_trials(results),
+        "references": references.table(study),
+        "reference_sentences": references.sentences(results, conclusion),
+        "other_metrics": elsewhere.other_metrics(results, conclusion),
+        "test_sets": elsewhere.data_sets(results, conclusion),
+        "classes": elsewhere.classes(results, conclusion),
+        "dropped": elsewhere.dropped(results, conclusion),
         "space": searched.space(study),
         "how": searched.how(study),
         "fixed": searched.fixed(study),
         "spent": account.spent(results),
+        "time_to_best": account.time_to_best(results, conclusion),
         "pruning": account.pruning(results),
         "failures": account.failures(results),
         "seeds": account.seeds(results),

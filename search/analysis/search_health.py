@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from search.analysis import wording
-from search.analysis.axes import Axis, is_numeric, metric_scale, parameter_axis, shown
+from search.analysis.axes import Axis, is_numeric, parameter_axis, shown
 from search.analysis.findings import HealthWarning
 from search.analysis.levels import by_level, level_values
 from search.analysis.regions import counted, region
@@ -21,6 +21,7 @@ _FEWEST_TRIALS = 5  # of which an edge is told
 _FEWEST_IN_A_CURVE = 10  # of which a best-of-n curve is told
 _BINS = 10  # of a range
 _LARGE_SHARE = 0.1  # of trials that diverged
+_SHARES = ("accuracy", "balanced_accuracy", "macro_f1")  # counted on all items, or nearly so
 _LAST = 0.2  # the part of the budget of which more is asked
 
 
@@ -169,6 +170,6 @@ def run_noise(results: Results) -> float | None:
     origin = results.row.context.origin
     items = origin.items if origin else results.row.validation_items
     best = max((peak(results, trial) or 0.0 for trial in results.searched), default=0.0)
-    if metric_scale(results.definition.objective) == 1 or not items:
+    if results.definition.objective not in _SHARES or not items:
         return None
     return math.sqrt(max(best * (1 - best), 0.0) / items)

@@ -146,7 +146,7 @@ class TrialRecord:
     epoch: the last one that its last attempt reported.
     epochs: every metric of each epoch, by its number from 1.
     curve: the objective of each epoch.
-    seconds: what those epochs took, summed.
+    seconds: what those epochs took, summed; epoch_seconds: each of them.
     retries: the attempts before the last that did not end it, in order.
     progress_at: its last training step that the store knows of.
     """
@@ -164,6 +164,7 @@ class TrialRecord:
     epochs: dict[int, dict[str, float]]
     curve: dict[int, float]
     seconds: float
+    epoch_seconds: dict[int, float]
     worker: str | None
     reason: str | None
     started_at: datetime | None

@@ -74,14 +74,15 @@ _TRIALS = text(
     SELECT t.number AS ticket, t.stage, t.source, t.state, t.attempt, t.epoch, o.number AS trial,
            coalesce(t.parameters, '{}') AS parameters, t.seed, v.value,
            coalesce(e.epochs, '{}') AS epochs, coalesce(e.metrics, '[]') AS metrics,
-           coalesce(e.seconds, 0) AS seconds, t.worker, t.reason, t.claimed_at AS started_at, t.progress_at,
-           t.finished_at, coalesce(a.retries, '[]') AS retries
+           coalesce(e.seconds, 0) AS seconds, coalesce(e.each, '{}') AS epoch_seconds, t.worker, t.reason,
+           t.claimed_at AS started_at, t.progress_at, t.finished_at, coalesce(a.retries, '[]') AS retries
     FROM search_tickets t
     LEFT JOIN trials o USING (trial_id)
     LEFT JOIN trial_values v USING (trial_id)
     LEFT JOIN LATERAL (
-        SELECT array_agg(epoch ORDER BY epoch), json_agg(metrics ORDER BY epoch), sum(seconds)
-        FROM search_epochs WHERE ticket_id = t.ticket_id) e(epochs, metrics, seconds) ON true
+        SELECT array_agg(epoch ORDER BY epoch), json_agg(metrics ORDER BY epoch), sum(seconds),
+               array_agg(seconds ORDER BY epoch)
+        FROM search_epochs WHERE ticket_id = t.ticket_id) e(epochs, metrics, seconds, each) ON true
     LEFT JOIN LATERAL (
         SELECT json_agg(json_build_object('attempt', attempt, 'worker', worker, 'outcome', outcome,
                                           'reason', reason) ORDER BY attempt)
@@ -272,5 +273,7 @@ def _study_row(row: Any) -> StudyRow:
 def _trial_record(row: dict[str, Any], objective: str) -> TrialRecord:
     epochs = dict(zip(row["epochs"], row.pop("metrics"), strict=True))
     curve = {epoch: metrics[objective] for epoch, metrics in epochs.items()}
+    seconds = dict(zip(row["epochs"], row["epoch_seconds"], strict=True))
     retries = [Retry(**retry) for retry in row["retries"]]
-    return TrialRecord(**{**row, "epochs": epochs, "curve": curve, "retries": retries})
+    made = {"epochs": epochs, "curve": curve, "epoch_seconds": seconds, "retries": retries}
+    return TrialRecord(**row | made)

@@ -183,6 +183,12 @@ class Confirm(BaseModel):
     )
 
 
+def _known_metric(name: str) -> str:
+    if name not in METRIC_DIRECTIONS:
+        raise ValueError(f"no metric is named {name!r}; there are: {METRIC_NAMES}")
+    return name
+
+
 class Reference(BaseModel):
     """A result from elsewhere, drawn as a line beside the study's own. Not part of the hash."""
 
@@ -190,17 +196,11 @@ class Reference(BaseModel):
 
     label: str = Field(min_length=1, max_length=60, description="Whose result, in a few words.")
     dataset: str = Field(description="The data set it was measured on; on others it is not drawn.")
-    metric: str = Field(description="Which metric.")
+    metric: Annotated[str, AfterValidator(_known_metric)] = Field(description="Which metric.")
     value: float = Field(allow_inf_nan=False, description="The metric in its own unit: shares are in [0, 1].")
     split: Literal["validation", "test", "unknown"] = Field(description="What it was measured on.")
     source: str = Field(min_length=1, description="Where it stands: a paper, a repository, a notebook.")
     verified: bool = Field(description="Whether it was read in that source by whoever wrote this file.")
-
-
-def _known_metric(name: str) -> str:
-    if name not in METRIC_DIRECTIONS:
-        raise ValueError(f"no metric is named {name!r}; there are: {METRIC_NAMES}")
-    return name
 
 
 class StudyDefinition(BaseModel):

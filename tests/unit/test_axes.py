@@ -1,13 +1,16 @@
 """Axes and words: where values lie, and how they are written."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
 import pytest
 
+from search.analysis import wording
 from search.analysis.axes import is_numeric, metric_label, objective_axis, parameter_axis, shown
 from search.analysis.trials import best_so_far, counted
+from search.tasks import METRIC_DIRECTIONS
 from tests.make_figure_results import BLOCK, DEPTH, LR, study, trial
 
 
@@ -99,3 +102,13 @@ def test_metrics_have_units() -> None:
     assert metric_label("some_error") == "some error on validation"
     assert metric_label("accuracy", on="test") == "accuracy on test (%)"
     assert metric_label("ccc_mean", on=None) == "mean CCC"
+    assert metric_label("recall_disgust", on="test") == "recall of disgust on test (%)"
+    assert metric_label("kl") == "KL divergence on validation (lower is better)"
+    assert metric_label("f1_au12", on=None) == "F1 of action unit 12"
+
+
+def test_every_metric_is_said_in_words() -> None:
+    """As people say it: no name of a program's variable."""
+    spoken = {name: wording.named(name) for name in METRIC_DIRECTIONS}
+    assert len({*spoken.values()}) == len(spoken)
+    assert not [text for text in spoken.values() if re.search(r"_|\b(ccc|au|kl|mse|expr|abaw)\b", text)]
