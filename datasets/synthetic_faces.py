@@ -308,15 +308,7 @@ def _sequences(name: str, people: range, frames: int, mislabelled: float, missin
     generator = np.random.default_rng((*key, frames))
     count, shape = len(people) * frames, (len(people), frames)
     expressions, units, affect = _episodes(*shape, generator)
-    identities = _people(len(people), generator)
-    still = identities | _scenes(len(people), generator)
-    given = {number: np.repeat(values, frames, axis=0) for number, values in still.items()}
-    for number in (*ALIGNED, *WANDERING):
-        low, high = SCENE[number]
-        given[number] = (low + high) / 2 + (0.1 if number in ALIGNED else 0.3) * (given[number] - (low + high) / 2)
-    for number in WANDERING:
-        low, high = SCENE[number]
-        given[number] += 0.15 * (high - low) * _drift(*shape, 1, generator).reshape(count)
+    given = _moving(*shape, generator)
     parameters = _parameters(given, units, np.repeat(_unevenness(len(people), generator), frames, axis=0))
     options = f"{name} {people} of {frames} {mislabelled} {seed}"
     pitch = np.repeat(generator.uniform(0.05, 0.2, len(people)), frames)
@@ -344,6 +336,19 @@ def _sequences(name: str, people: range, frames: int, mislabelled: float, missin
         groups=np.repeat(np.arange(people.start, people.stop), frames),
         sounds=RenderedSounds(options, key, 0.4 + 0.3 * affect[:, 1] + speech, opening, pitch),
     )
+
+
+def _moving(sequences: int, frames: int, generator: np.random.Generator) -> dict[str, Array]:
+    """The parameters of a person for each sequence, and of the view, one row for each frame."""
+    still = _people(sequences, generator) | _scenes(sequences, generator)
+    given = {number: np.repeat(values, frames, axis=0) for number, values in still.items()}
+    for number in (*ALIGNED, *WANDERING):
+        middle = sum(SCENE[number]) / 2
+        given[number] = middle + (0.1 if number in ALIGNED else 0.3) * (given[number] - middle)
+    for number in WANDERING:
+        low, high = SCENE[number]
+        given[number] += 0.15 * (high - low) * _drift(sequences, frames, 1, generator).ravel()
+    return given
 
 
 def _parameters(given: dict[str, Array], units: Array, uneven: Array) -> Parameters:
