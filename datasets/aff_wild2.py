@@ -72,7 +72,7 @@ def load(
     root: Path,
     *,
     annotations: tuple[Annotation, ...] = ("va", "expr", "au"),
-    form: Literal["sets", "mtl"] = "sets",
+    form: Literal["sets", "mtl"] | None = None,
     protocol: Literal["held_out", "as_published"] = "held_out",
     sounds: bool = False,
 ) -> Splits:
@@ -80,7 +80,7 @@ def load(
 
     annotations: which labels; frames are the union over them, and what a frame lacks is masked. A frame that has
         none of them is left out, so the next item can be some frames later.
-    form: where the labels come from, see above.
+    form: where the labels come from, see above; by default the sets, or where there are none of them the other.
     protocol: "held_out": Validation_Set, the only labelled set that is not for training, is the test split, and
         validation is carved: one of the five folds into which `search.folds` deals the training videos, so it is
         the same for everybody. "as_published": Validation_Set is validation, and there is no test
@@ -98,14 +98,21 @@ def load(
     Raises DatasetError where no form is found, a line is malformed, or no labelled frame has an image.
     """
     counts: Counter[str] = Counter()
-    if form == "sets":
-        folders = _sets(root, annotations)
-        absent = [FOLDERS[annotation][0] for annotation in annotations if annotation not in folders]
-        annotations = tuple(folders)
-        train, held_out = (_read_sets(folders, side, counts) for side in SIDES)
+    sets, lists = _sets(root, annotations), _find(root, (MULTI_TASK,))
+    form = form or ("sets" if sets or lists is None else "mtl")
+    absent: list[str] = []
+    if form == "sets" and sets:
+        absent = [FOLDERS[annotation][0] for annotation in annotations if annotation not in sets]
+        annotations = tuple(sets)
+        train, held_out = (_read_sets(sets, side, counts) for side in SIDES)
+    elif form == "mtl" and lists:
+        train, held_out = (_read_lists(lists, side, annotations, counts) for side in SIDES)
     else:
-        absent = []
-        train, held_out = (_read_lists(root, side, annotations, counts) for side in SIDES)
+        names = [name for annotation in annotations for name in FOLDERS[annotation]]
+        raise DatasetError(
+            f"no Aff-Wild2 annotations under {root}: looked there, and in folders with 'annot' in their names, "
+            f"for {', '.join(names) if form == 'sets' else MULTI_TASK}."
+        )
     if protocol == "as_published" and not held_out:
         raise DatasetError(f"there is no Validation_Set under {root}, which protocol 'as_published' validates on.")
     held_videos = {_video(track) for track in held_out}
@@ -149,15 +156,7 @@ def _carve(tracks: Tracks) -> tuple[Tracks, Tracks]:
 def _sets(root: Path, annotations: Iterable[Annotation]) -> dict[Annotation, Path]:
     """The folders of the annotations asked for, without those that are not there."""
     found = {annotation: _find(root, FOLDERS[annotation]) for annotation in annotations}
-    folders = {annotation: folder for annotation, folder in found.items() if folder is not None}
-    if not folders:
-        names = [name for annotation in found for name in FOLDERS[annotation]]
-        other = f" There is {MULTI_TASK}: give form 'mtl'." if _find(root, (MULTI_TASK,)) else ""
-        raise DatasetError(
-            f"no Aff-Wild2 annotations under {root}: looked there, and in folders with 'annot' in their names, "
-            f"for {', '.join(names)}.{other}"
-        )
-    return folders
+    return {annotation: folder for annotation, folder in found.items() if folder is not None}
 
 
 def _read_sets(folders: Mapping[Annotation, Path], side: Side, counts: Counter[str]) -> Tracks:
@@ -175,16 +174,10 @@ def _read_sets(folders: Mapping[Annotation, Path], side: Side, counts: Counter[s
     return dict(sorted(tracks.items()))
 
 
-def _read_lists(root: Path, side: Side, annotations: Iterable[Annotation], counts: Counter[str]) -> Tracks:
+def _read_lists(folder: Path, side: Side, annotations: Iterable[Annotation], counts: Counter[str]) -> Tracks:
     """The sheet of every track on one side, of the multi-task form."""
-    folder = _find(root, (MULTI_TASK,))
-    files = [] if folder is None else sorted(folder.glob(LISTS[side]))
-    if not files and side == "train":
-        raise DatasetError(
-            f"no {MULTI_TASK}/train_set.txt under {root}, nor in folders with 'annot' in their names."
-        )
     tracks: Tracks = {}
-    for file in files:
+    for file in sorted(folder.glob(LISTS[side])):
         lines = _lines(file)
         if not lines[0].lower().startswith("image,"):
             raise DatasetError(f"{file}:1: the header is {lines[0]!r}, not image,valence,arousal,expression,aus.")
@@ -423,14 +416,14 @@ def _sounds(folder: Path, tracks: Sequence[str], of_frame: Indices, frames: Indi
 
 def _notes(absent: Sequence[str], counts: Counter[str], splits: Mapping[str, Split]) -> tuple[str, ...]:
     said = {
-        "no image": "{} labelled frames have no image, because no face was found in them; they are left out.",
-        "no track": "{} tracks have no image at all.",
-        "beyond": "{} images have no line in the annotations; they are left out.",
-        "other": "{} labels are Other, which is none of the seven expressions; they are masked.",
-        "held": "{} training tracks are of videos that another set holds out; they are left out.",
+        "no image": "labelled frames without an image (no face was found in them), left out",
+        "no track": "tracks without any image",
+        "beyond": "images without a line in the annotations, left out",
+        "other": "labels that are Other, none of the seven expressions, masked",
+        "held": "training tracks of videos that another set holds out, left out",
     }
     notes = [f"There is no {name}: none of its labels is known." for name in absent]
-    notes += [text.format(counts[key]) for key, text in said.items() if counts[key]]
+    notes += [f"{text}: {counts[key]}." for key, text in said.items() if counts[key]]
     for name, split in splits.items():
         if isinstance(split.sounds, WavSounds):
             notes += [f"{name}: {note}" for note in split.sounds.notes()]
