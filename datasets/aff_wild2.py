@@ -18,7 +18,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from search.data import About, Indices, Split, Splits, Target
 from search.errors import DatasetError
+from search.folds import deal
 from search.images import FileImages
 from search.sounds import WavSounds, read_frame_rates
 from search.tasks import ACTION_UNITS, EKMAN_NEUTRAL, Task
@@ -62,7 +62,6 @@ TASKS: dict[Annotation, Task] = {
 }
 WIDTH = 3 + len(ACTION_UNITS)
 NATIVE = ("neutral", "anger", "disgust", "fear", "happiness", "sadness", "surprise", "other")  # codes 0 to 7
-VALIDATION_SHARE = 0.15  # of the training videos, where validation is carved
 
 _CODES = np.array([EKMAN_NEUTRAL.index(name) if name in EKMAN_NEUTRAL else np.nan for name in NATIVE], np.float32)
 _FRAME = re.compile(r"(\d{5}|[1-9]\d{5,})\.jpg")
@@ -73,7 +72,7 @@ def load(
     root: Path,
     *,
     annotations: tuple[Annotation, ...] = ("va", "expr", "au"),
-    form: Literal["sets", "mtl"] = "sets",
+    form: Literal["sets", "mtl"] | None = None,
     protocol: Literal["held_out", "as_published"] = "held_out",
     sounds: bool = False,
 ) -> Splits:
@@ -81,10 +80,10 @@ def load(
 
     annotations: which labels; frames are the union over them, and what a frame lacks is masked. A frame that has
         none of them is left out, so the next item can be some frames later.
-    form: where the labels come from, see above.
+    form: where the labels come from, see above; by default the sets, or where there are none of them the other.
     protocol: "held_out": Validation_Set, the only labelled set that is not for training, is the test split, and
-        validation is carved: of the training videos in the order of a hash of their names the first 15 %, so
-        these are the same for everybody. "as_published": Validation_Set is validation, and there is no test
+        validation is carved: one of the five folds into which `search.folds` deals the training videos, so it is
+        the same for everybody. "as_published": Validation_Set is validation, and there is no test
         split, so figures compare with published ones, which select on the set they report.
     sounds: also hand over what is heard at each frame, from `root`/audio/VIDEO.wav, as `search.sounds` says. To
         make one: ffmpeg -i VIDEO.mp4 -vn -ac 1 -ar 16000 VIDEO.wav. Lines VIDEO,FPS in audio/fps.csv give the
@@ -99,14 +98,21 @@ def load(
     Raises DatasetError where no form is found, a line is malformed, or no labelled frame has an image.
     """
     counts: Counter[str] = Counter()
-    if form == "sets":
-        folders = _sets(root, annotations)
-        absent = [FOLDERS[annotation][0] for annotation in annotations if annotation not in folders]
-        annotations = tuple(folders)
-        train, held_out = (_read_sets(folders, side, counts) for side in SIDES)
+    sets, lists = _sets(root, annotations), _find(root, (MULTI_TASK,))
+    form = form or ("sets" if sets or lists is None else "mtl")
+    absent: list[str] = []
+    if form == "sets" and sets:
+        absent = [FOLDERS[annotation][0] for annotation in annotations if annotation not in sets]
+        annotations = tuple(sets)
+        train, held_out = (_read_sets(sets, side, counts) for side in SIDES)
+    elif form == "mtl" and lists:
+        train, held_out = (_read_lists(lists, side, annotations, counts) for side in SIDES)
     else:
-        absent = []
-        train, held_out = (_read_lists(root, side, annotations, counts) for side in SIDES)
+        names = [name for annotation in annotations for name in FOLDERS[annotation]]
+        raise DatasetError(
+            f"no Aff-Wild2 annotations under {root}: looked there, and in folders with 'annot' in their names, "
+            f"for {', '.join(names) if form == 'sets' else MULTI_TASK}."
+        )
     if protocol == "as_published" and not held_out:
         raise DatasetError(f"there is no Validation_Set under {root}, which protocol 'as_published' validates on.")
     held_videos = {_video(track) for track in held_out}
@@ -135,8 +141,9 @@ def _video(track: str) -> str:
 
 def _carve(tracks: Tracks) -> tuple[Tracks, Tracks]:
     """The tracks to train on and those to validate on; none of these where there is one video only."""
-    order = sorted({_video(track) for track in tracks}, key=lambda video: blake2b(video.encode()).digest())
-    chosen = set(order[: max(1, round(VALIDATION_SHARE * len(order)))] if len(order) > 1 else [])
+    videos = sorted({_video(track) for track in tracks})
+    folds = deal(videos, [0] * len(videos)) if len(videos) > 1 else [1]
+    chosen = {video for video, fold in zip(videos, folds, strict=True) if fold == 0}
     sides: tuple[Tracks, Tracks] = ({}, {})
     for track, sheet in tracks.items():
         sides[_video(track) in chosen][track] = sheet
@@ -149,15 +156,7 @@ def _carve(tracks: Tracks) -> tuple[Tracks, Tracks]:
 def _sets(root: Path, annotations: Iterable[Annotation]) -> dict[Annotation, Path]:
     """The folders of the annotations asked for, without those that are not there."""
     found = {annotation: _find(root, FOLDERS[annotation]) for annotation in annotations}
-    folders = {annotation: folder for annotation, folder in found.items() if folder is not None}
-    if not folders:
-        names = [name for annotation in found for name in FOLDERS[annotation]]
-        other = f" There is {MULTI_TASK}: give form 'mtl'." if _find(root, (MULTI_TASK,)) else ""
-        raise DatasetError(
-            f"no Aff-Wild2 annotations under {root}: looked there, and in folders with 'annot' in their names, "
-            f"for {', '.join(names)}.{other}"
-        )
-    return folders
+    return {annotation: folder for annotation, folder in found.items() if folder is not None}
 
 
 def _read_sets(folders: Mapping[Annotation, Path], side: Side, counts: Counter[str]) -> Tracks:
@@ -175,16 +174,10 @@ def _read_sets(folders: Mapping[Annotation, Path], side: Side, counts: Counter[s
     return dict(sorted(tracks.items()))
 
 
-def _read_lists(root: Path, side: Side, annotations: Iterable[Annotation], counts: Counter[str]) -> Tracks:
+def _read_lists(folder: Path, side: Side, annotations: Iterable[Annotation], counts: Counter[str]) -> Tracks:
     """The sheet of every track on one side, of the multi-task form."""
-    folder = _find(root, (MULTI_TASK,))
-    files = [] if folder is None else sorted(folder.glob(LISTS[side]))
-    if not files and side == "train":
-        raise DatasetError(
-            f"no {MULTI_TASK}/train_set.txt under {root}, nor in folders with 'annot' in their names."
-        )
     tracks: Tracks = {}
-    for file in files:
+    for file in sorted(folder.glob(LISTS[side])):
         lines = _lines(file)
         if not lines[0].lower().startswith("image,"):
             raise DatasetError(f"{file}:1: the header is {lines[0]!r}, not image,valence,arousal,expression,aus.")
@@ -423,14 +416,14 @@ def _sounds(folder: Path, tracks: Sequence[str], of_frame: Indices, frames: Indi
 
 def _notes(absent: Sequence[str], counts: Counter[str], splits: Mapping[str, Split]) -> tuple[str, ...]:
     said = {
-        "no image": "{} labelled frames have no image, because no face was found in them; they are left out.",
-        "no track": "{} tracks have no image at all.",
-        "beyond": "{} images have no line in the annotations; they are left out.",
-        "other": "{} labels are Other, which is none of the seven expressions; they are masked.",
-        "held": "{} training tracks are of videos that another set holds out; they are left out.",
+        "no image": "labelled frames without an image (no face was found in them), left out",
+        "no track": "tracks without any image",
+        "beyond": "images without a line in the annotations, left out",
+        "other": "labels that are Other, none of the seven expressions, masked",
+        "held": "training tracks of videos that another set holds out, left out",
     }
     notes = [f"There is no {name}: none of its labels is known." for name in absent]
-    notes += [text.format(counts[key]) for key, text in said.items() if counts[key]]
+    notes += [f"{text}: {counts[key]}." for key, text in said.items() if counts[key]]
     for name, split in splits.items():
         if isinstance(split.sounds, WavSounds):
             notes += [f"{name}: {note}" for note in split.sounds.notes()]

@@ -44,7 +44,8 @@ UNITS = (*ACTION_UNITS, 5, 9, 20)  # upper lid raiser, nose wrinkler and lip str
 EPISODE = 40  # frames an expression takes to come and go, about
 SHORTEST = 20  # frames of a sequence
 BANDS = 64  # of a sound's spectrum
-WANDERING = ("centre_x", "centre_y", "roll", "yaw", "nod", "gaze_x", "gaze_y")  # from frame to frame, of SCENE
+ALIGNED = ("centre_x", "centre_y", "unit", "roll")  # of SCENE, nearly the same in all frames of all sequences
+WANDERING = ("yaw", "nod", "gaze_x", "gaze_y")  # of SCENE, from frame to frame of a sequence
 STRENGTH = (2.5, 0.9)  # parameters of the beta distribution of an expression's strength: mean 0.74
 
 # fmt: off
@@ -140,8 +141,9 @@ def load(
     mislabelled: share of the training images, in [0, 1), whose expression label is wrong. Test labels are right.
     frames: 0 for single images. Otherwise the images are the frames of sequences of this length, which must divide
         the numbers of images. A person makes one expression after another, about one in `EPISODE` frames,
-        each with an onset, an apex and an offset, and neutral in between; head and eyes wander. A frame has the
-        expression while its action units are above `PRESENT` of their apex. Sequences have `RenderedSounds`.
+        each with an onset, an apex and an offset, and neutral in between; head and eyes wander, and faces are
+        cropped and upright as in aligned videos. A frame has the expression while its action units are above
+        `PRESENT` of their apex. Sequences have `RenderedSounds`.
     missing: of sequences, the share of the labels of expression, of valence and arousal, and of each action unit
         that is missing, in [0, 1), in stretches of frames; in training and in test.
     seed: everything random comes from it, 0 or more; the same arguments give the same faces.
@@ -239,22 +241,22 @@ class RenderedFaces:
 class RenderedSounds:
     """What is heard at each of the N frames of a split's sequences: made-up spectra of a voice in BANDS bands.
 
-    It is the louder the more aroused the person is, a band about a third of the way up (a vowel's formant) is the
-    stronger the wider the mouth is open, and a low one belongs to the person; there is some noise. Values are
-    about 0 to 1.
+    It is the louder the more aroused the person is, but also rises and falls as speech does; a band about a third
+    of the way up (a vowel's formant) is the stronger the wider the mouth is open, and a low one belongs to the
+    person; there is some noise. Values are about 0 to 1.
 
-    options, key: as of `RenderedFaces`. arousal: (N,), from -1 to 1. opening: (N,), from 0 to 1. pitch: (N,), the
+    options, key: as of `RenderedFaces`. loudness: (N,), about 0 to 1. opening: (N,), from 0 to 1. pitch: (N,), the
     place of the person's band, from 0 to 1.
     """
 
     options: str
     key: tuple[int, int]
-    arousal: Array = field(repr=False, compare=False)
+    loudness: Array = field(repr=False, compare=False)
     opening: Array = field(repr=False, compare=False)
     pitch: Array = field(repr=False, compare=False)
 
     def __len__(self) -> int:
-        return len(self.arousal)
+        return len(self.loudness)
 
     def fingerprint(self) -> str:
         """A hash of the options and of the version."""
@@ -263,10 +265,9 @@ class RenderedSounds:
     def decode(self, indices: Indices) -> NDArray[np.float32]:
         """float32 (n, BANDS): see `search.data.Sounds`."""
         bands = np.linspace(0, 1, BANDS)
-        arousal, opening, pitch = (values[indices, None] for values in (self.arousal, self.opening, self.pitch))
-        loudness = (0.4 + 0.3 * arousal) * (1 - 0.5 * bands)
+        loudness, opening, pitch = (values[indices, None] for values in (self.loudness, self.opening, self.pitch))
         formant, fundamental = np.exp(-(((bands - 0.35) / 0.11) ** 2)), np.exp(-(((bands - pitch) / 0.04) ** 2))
-        voice = loudness + 0.4 * opening * formant + 0.2 * fundamental
+        voice = loudness * (1 - 0.5 * bands) + 0.4 * opening * formant + 0.2 * fundamental
         counter = [[0, 0, 1, index] for index in indices.tolist()]  # the grain of the images has a 0 for the 1
         noise = [
             np.random.Philox(key=self.key, counter=at).random_raw(BANDS // 8).view(np.uint8) for at in counter
@@ -307,16 +308,11 @@ def _sequences(name: str, people: range, frames: int, mislabelled: float, missin
     generator = np.random.default_rng((*key, frames))
     count, shape = len(people) * frames, (len(people), frames)
     expressions, units, affect = _episodes(*shape, generator)
-    identities = _people(len(people), generator)
-    still = identities | _scenes(len(people), generator)
-    given = {number: np.repeat(values, frames, axis=0) for number, values in still.items()}
-    for number in WANDERING:
-        low, high = SCENE[number]
-        place = (high + low) / 2 + (high - low) / 2 * _drift(*shape, 1, generator).reshape(count)
-        given[number] = 0.6 * given[number] + 0.4 * place
+    given = _moving(*shape, generator)
     parameters = _parameters(given, units, np.repeat(_unevenness(len(people), generator), frames, axis=0))
     options = f"{name} {people} of {frames} {mislabelled} {seed}"
     pitch = np.repeat(generator.uniform(0.05, 0.2, len(people)), frames)
+    speech = np.repeat(generator.normal(0.0, 0.05, len(people)), frames) + generator.normal(0.0, 0.15, count)
     jitter = 0.05 * _drift(*shape, 2, generator).reshape(count, 2)
     values = {
         Task.ACTION_UNITS: (units[:, : len(ACTION_UNITS)] > PRESENT).astype(np.uint8),
@@ -338,8 +334,21 @@ def _sequences(name: str, people: range, frames: int, mislabelled: float, missin
         targets={task: Target(values[task], masks[task]) for task in values},
         items=tuple(f"{name}/{person:04d}/{frame:05d}" for person in people for frame in range(1, frames + 1)),
         groups=np.repeat(np.arange(people.start, people.stop), frames),
-        sounds=RenderedSounds(options, key, affect[:, 1], opening, pitch),
+        sounds=RenderedSounds(options, key, 0.4 + 0.3 * affect[:, 1] + speech, opening, pitch),
     )
+
+
+def _moving(sequences: int, frames: int, generator: np.random.Generator) -> dict[str, Array]:
+    """The parameters of a person for each sequence, and of the view, one row for each frame."""
+    still = _people(sequences, generator) | _scenes(sequences, generator)
+    given = {number: np.repeat(values, frames, axis=0) for number, values in still.items()}
+    for number in (*ALIGNED, *WANDERING):
+        middle = sum(SCENE[number]) / 2
+        given[number] = middle + (0.1 if number in ALIGNED else 0.3) * (given[number] - middle)
+    for number in WANDERING:
+        low, high = SCENE[number]
+        given[number] += 0.15 * (high - low) * _drift(sequences, frames, 1, generator).ravel()
+    return given
 
 
 def _parameters(given: dict[str, Array], units: Array, uneven: Array) -> Parameters:

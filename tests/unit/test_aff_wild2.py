@@ -116,7 +116,7 @@ def test_no_video_is_on_two_sides(tmp_path: Path) -> None:
     assert sides[2] == {"video3", "video9"}
     again = load(tmp_path)
     assert again.fingerprint() == splits.fingerprint()
-    assert "1 training tracks are of videos that another set holds out; they are left out." in splits.notes
+    assert "training tracks of videos that another set holds out, left out: 1." in splits.notes
 
 
 def test_a_held_out_video_is_tested_on_what_the_set_that_holds_it_says(tmp_path: Path) -> None:
@@ -153,11 +153,11 @@ def test_what_was_left_out_is_counted(tmp_path: Path) -> None:
     other = text.split("\n").count("7")
     (tmp_path / "cropped_aligned" / "4-30-1920x1080").rename(tmp_path / "moved")
     notes = load(tmp_path).notes
-    assert f"{other} labels are Other, which is none of the seven expressions; they are masked." in notes
-    assert "1 tracks have no image at all." in notes
-    assert any("labelled frames have no image, because no face was found in them" in note for note in notes)
+    assert f"labels that are Other, none of the seven expressions, masked: {other}." in notes
+    assert "tracks without any image: 1." in notes
+    assert any("labelled frames without an image" in note for note in notes)
     # One beyond the 13 lines of AU in four tracks, two beyond the 12 of VA in video2_left.
-    assert "6 images have no line in the annotations; they are left out." in notes
+    assert "images without a line in the annotations, left out: 6." in notes
 
 
 def test_a_set_that_is_not_there_is_noted_and_all_of_them_are_refused(tmp_path: Path) -> None:
@@ -176,9 +176,9 @@ def test_a_set_that_is_not_there_is_noted_and_all_of_them_are_refused(tmp_path: 
 
 def test_the_multi_task_form_holds_the_same_labels(tmp_path: Path) -> None:
     make_mtl(tmp_path)
-    with pytest.raises(DatasetError, match="There is MTL_Challenge: give form 'mtl'"):
-        load(tmp_path)
-    splits = load(tmp_path, form="mtl")
+    with pytest.raises(DatasetError, match=r"no Aff-Wild2 annotations under .* for VA_Set"):
+        load(tmp_path, form="sets")
+    splits = load(tmp_path)
     for split, name in ((splits.test, "validation"), (splits.train, "train"), (splits.validation, "train")):
         assert split is not None
         lines = (tmp_path / "annotations" / "MTL_Challenge" / f"{name}_set.txt").read_text().split("\n")[1:]
@@ -191,6 +191,17 @@ def test_the_multi_task_form_holds_the_same_labels(tmp_path: Path) -> None:
         assert list(split.items) == sorted(split.items)
     only = load(tmp_path, form="mtl", annotations=("va",))
     assert only.train.targets[Task.VALENCE_AROUSAL].mask.all()
+
+
+def test_where_there_are_both_forms_the_sets_are_read_unless_the_other_is_asked_for(tmp_path: Path) -> None:
+    make_aff_wild2(tmp_path)
+    sets = load(tmp_path).fingerprint()
+    with pytest.raises(DatasetError, match=r"no Aff-Wild2 annotations under .* for MTL_Challenge"):
+        load(tmp_path, form="mtl")
+    make_mtl(tmp_path / "other")
+    (tmp_path / "other" / "annotations" / "MTL_Challenge").rename(tmp_path / "annotations" / "MTL_Challenge")
+    assert load(tmp_path).fingerprint() == load(tmp_path, form="sets").fingerprint() == sets
+    assert tracks(load(tmp_path, form="mtl").test) == {"video9"}
 
 
 @pytest.mark.parametrize(

@@ -374,7 +374,7 @@ def test_sounds_tell_of_arousal_and_of_the_mouth(sequences: Splits) -> None:
     weights = np.linalg.lstsq(heard[0], targets[0], rcond=None)[0]
     said = heard[1] @ weights
     arousal, jaw = (np.corrcoef(said[:, column], targets[1][:, column])[0, 1] for column in (0, 1))
-    assert arousal > 0.8
+    assert 0.5 < arousal < 0.95  # it helps, and leaves something to see
     assert jaw > 0.5
 
 
