@@ -34,9 +34,10 @@ from search.data import Target
 from search.tasks import EKMAN_NEUTRAL, Task
 from search.training.arithmetic import memory_layout
 from search.training.augment import NORMALIZATIONS, STRENGTHS
-from search.training.batches import Batches
+from search.training.batches import Batch, Batches
 from search.training.cache import CachedSplit, Prepared
 from search.training.checkpoint import Checkpoints
+from search.training.heads import Labels
 from search.training.optimizers import optimizer_of
 from search.training.recipe import Knobs, Recipe
 from search.training.run import train
@@ -176,7 +177,10 @@ def transforms() -> v2.Compose:
 
 
 def hand_out_ours(split: CachedSplit) -> Turn:
-    batches = Batches("training", split, CPU)
+    target = split.targets[Task.EXPRESSION]
+    values = np.eye(int(target.values.max()) + 1, dtype=np.float32)[target.values]
+    labels = Labels(values, np.broadcast_to(target.mask[:, None], values.shape), {})
+    batches = Batches("training", split, labels, CPU)
     return lambda: exhaust(itertools.chain.from_iterable(batches.shuffled(BATCH, seed) for seed in range(20)))
 
 
@@ -187,7 +191,7 @@ def hand_out_peer(split: CachedSplit, files: list[Path]) -> Turn:
 
 def exhaust(batches: Iterator[Any]) -> float:
     start = time.perf_counter()
-    count = sum(len(labels) for _, labels in batches)
+    count = sum(len(batch.values) if isinstance(batch, Batch) else len(batch[1]) for batch in batches)
     return count / (time.perf_counter() - start)
 
 

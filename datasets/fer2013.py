@@ -6,18 +6,14 @@ CSV files Usage splits: Training (28,709), PublicTest (3,589, for validation) an
 The folders' test is both tests merged, 7,178 images: its figures do not compare with those of PrivateTest.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
-from search.data import Images, Indices, Pixels, Split, Splits, Target
+from search.data import About, Images, Split, Splits, Target
 from search.errors import DatasetError
-from search.images import FileImages
+from search.images import FileImages, GreyRows, read_table
 from search.tasks import EKMAN_NEUTRAL, Task
 
 TABLES = ("fer2013.csv", "icml_face_data.csv")
@@ -31,50 +27,13 @@ FOLDERS = {
 }
 # fmt: on
 SUFFIXES = {".jpg", ".jpeg", ".png"}
-SIDE = 48
 
-
-@dataclass(frozen=True)
-class RowImages:
-    """One row of a CSV file an item: 48 x 48 grey values from 0 to 255 in row-major order, split by blanks.
-
-    offsets: the byte at which each row starts. column: which cell of a row holds the pixels.
-    Rows are resized bilinearly (with antialiasing); grey becomes three equal channels.
-    """
-
-    file: Path
-    offsets: tuple[int, ...]
-    column: int
-
-    def __len__(self) -> int:
-        return len(self.offsets)
-
-    def fingerprint(self) -> str:
-        """A hash of the pixels' text of every row."""
-        digest = blake2b(digest_size=16)
-        for text in self._texts(self.offsets):
-            digest.update(text.encode() + b"\n")
-        return digest.hexdigest()
-
-    def decode(self, indices: Indices, size: int) -> tuple[Pixels, dict[int, str]]:
-        """See `search.data.Images`."""
-        pixels = np.zeros((len(indices), size, size, 3), np.uint8)
-        reasons = {}
-        for position, text in enumerate(self._texts([self.offsets[index] for index in indices])):
-            grey = _grey(text)
-            if isinstance(grey, str):
-                reasons[position] = grey
-            else:
-                resized = Image.fromarray(grey).resize((size, size), Image.Resampling.BILINEAR)
-                pixels[position] = np.asarray(resized)[..., None]
-        return pixels, reasons
-
-    def _texts(self, offsets: Sequence[int]) -> Iterator[str]:
-        with self.file.open("rb") as stream:
-            for offset in offsets:
-                stream.seek(offset)
-                cells = _cells(stream.readline())
-                yield cells[self.column] if self.column < len(cells) else ""
+ABOUT = About(
+    summary="35,887 grey faces of 48 px found by web search, seven expressions (Goodfellow et al., ICONIP 2013)",
+    terms="made for a Kaggle competition on representation learning, under its rules",
+    access="fer2013.csv or icml_face_data.csv of Kaggle's challenges-in-representation-learning-facial-expression-"
+    "recognition-challenge, or the folders train and test of Kaggle's msambare/fer2013",
+)
 
 
 def load(root: Path) -> Splits:
@@ -83,7 +42,7 @@ def load(root: Path) -> Splits:
     root: the folder that holds the CSV file (or the folder fer2013 with it), or the folders train and test.
         Where there is a CSV file it is read, fer2013.csv first.
 
-    Items of a CSV file are called fer0000000, fer0000001, ... by row, as in FER+.
+    Items of a CSV file are called fer0000000, fer0000001, ... by row. (FER+ numbers the same rows otherwise.)
 
     Raises DatasetError where no form is found, or a row's emotion or Usage is malformed. A row whose pixels are
     malformed is left to be named unreadable.
@@ -102,32 +61,22 @@ def load(root: Path) -> Splits:
 
 
 def _from_table(file: Path) -> Splits:
+    header, rows = read_table(file, COLUMNS)
     found: dict[str, list[tuple[int, int, str]]] = {usage: [] for usage in USAGES}  # offset, label, item
-    with file.open("rb") as stream:
-        header = _cells(stream.readline())
-        if not set(COLUMNS) <= set(header):
-            raise DatasetError(
-                f"{file}:1: the first line is {_shown(','.join(header))}, not the columns {', '.join(COLUMNS)} "
-                "in any order."
-            )
-        offset, item = stream.tell(), 0
-        for number, line in enumerate(stream, start=2):
-            if line.strip():
-                usage, label = _read_row(dict(zip(header, _cells(line), strict=False)), f"{file}:{number}")
-                found[usage].append((offset, label, f"fer{item:07d}"))
-                item += 1
-            offset += len(line)
+    for item, row in enumerate(rows):
+        usage, label = _read_row(row.cells, f"{file}:{row.number}")
+        found[usage].append((row.offset, label, f"fer{item:07d}"))
     if not found["Training"]:
         raise DatasetError(f"{file} has no row of Usage Training: it is not whole. Download it again.")
     splits = {}
-    for usage, rows in found.items():
-        if rows:
-            offsets, labels, items = zip(*rows, strict=True)
-            splits[USAGES[usage]] = _split(RowImages(file, offsets, header.index("pixels")), labels, items)
-    return Splits(EKMAN_NEUTRAL, **splits)
+    for usage, members in found.items():
+        if members:
+            offsets, labels, items = zip(*members, strict=True)
+            splits[USAGES[usage]] = _split(GreyRows(file, offsets, header.index("pixels")), labels, items)
+    return Splits(EKMAN_NEUTRAL, splits["train"], splits.get("validation"), splits.get("test"))
 
 
-def _read_row(row: dict[str, str], where: str) -> tuple[str, int]:
+def _read_row(row: Mapping[str, str], where: str) -> tuple[str, int]:
     """The Usage and the label of a row."""
     if "Usage" not in row:
         raise DatasetError(f"{where}: the row ends before its Usage: the file is cut short. Download it again.")
@@ -173,22 +122,6 @@ def _read_folders(root: Path, name: str) -> Split:
 def _split(images: Images, labels: Sequence[int], items: Sequence[str]) -> Split:
     target = Target(np.array(labels, np.int64), np.ones(len(labels), np.bool_))
     return Split(images, {Task.EXPRESSION: target}, tuple(items))
-
-
-def _cells(line: bytes) -> list[str]:
-    """The cells of a line: no cell of these files holds a comma, and some copies quote or pad them."""
-    return [cell.strip(' "\r\n') for cell in line.decode("utf-8-sig", errors="replace").split(",")]
-
-
-def _grey(text: str) -> NDArray[np.uint8] | str:
-    """uint8 (48, 48), or the reason why not."""
-    values = text.split()
-    if len(values) != SIDE**2:
-        return f"holds {len(values)} pixel values, not {SIDE**2}"
-    try:
-        return np.array(values, np.uint8).reshape(SIDE, SIDE)
-    except (ValueError, OverflowError):
-        return "holds a pixel value that is not a whole number from 0 to 255"
 
 
 def _shown(text: str) -> str:

@@ -1,29 +1,42 @@
 """Any faces sorted into folders: train/CLASS/IMAGE, val/CLASS/IMAGE (or validation) and test/CLASS/IMAGE.
 
-Only train is needed. The class names are the folder names: in numeric order if all are numbers, alphabetical
-otherwise. Several collections may stand side by side as train/COLLECTION/CLASS/IMAGE; their classes are pooled.
+Only train is needed. The class names are the folder names, in numeric order if all are numbers, alphabetical
+otherwise, unless `names` says what they mean. Several collections may stand side by side as
+train/COLLECTION/CLASS/IMAGE; their classes are pooled by name.
 """
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from search.data import Split, Splits, Target
+from search.data import About, Split, Splits, Target
 from search.errors import DatasetError
 from search.images import FileImages
-from search.tasks import Task
+from search.tasks import SPACES, Task
+
+ABOUT = About(
+    summary="any faces of your own, sorted into folders by class",
+    terms="those of your images",
+    access="the folder must hold train/CLASS/IMAGE and, where there are such splits, val/CLASS/IMAGE and "
+    "test/CLASS/IMAGE",
+)
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}  # in any case; backups (`~`) fall out
 
 _LAYOUT = "expected train/CLASS/IMAGE and, where there are such splits, val/CLASS/IMAGE and test/CLASS/IMAGE"
 
 
-def load(root: Path) -> Splits:
+def load(root: Path, *, names: dict[str, str] | None = None) -> Splits:
     """The images under `root`, with the class as expression.
 
-    Raises DatasetError where the layout is another one, a class of train has no image, or the splits have
-    different classes.
+    names: the class that each class folder stands for, such as {"1": surprise, "2": fear}: classes that are called
+        as in other data sets count as the same. There must be exactly these folders. The classes come in the order
+        of the label space that they make up, or of `names`.
+
+    Raises DatasetError where the layout is another one, a class of train has no image, the splits have different
+    classes, or the class folders are not those of `names`.
     """
     present = {name: root / name for name in ("train", "val", "validation", "test") if (root / name).is_dir()}
     if "train" not in present:
@@ -31,8 +44,12 @@ def load(root: Path) -> Splits:
     if {"val", "validation"} <= set(present):
         raise DatasetError(f"{root} has both val and validation: keep one of them.")
     folders = {name: _class_folders(path) for name, path in present.items()}
-    classes = _classes(root, {name: {folder.name for folder in found} for name, found in folders.items()})
-    splits = {name.replace("validation", "val"): _split(root, found, classes) for name, found in folders.items()}
+    inner = _class_names(root, {name: {folder.name for folder in found} for name, found in folders.items()})
+    meaning = dict(zip(inner, inner, strict=True)) if names is None else _checked(root, names, inner)
+    classes = inner if names is None else _ordered(meaning)
+    splits = {
+        name.replace("validation", "val"): _split(root, found, classes, meaning) for name, found in folders.items()
+    }
     _check_counts(root / "train", splits["train"], classes)
     return Splits(classes, splits["train"], splits.get("val"), splits.get("test"))
 
@@ -53,7 +70,22 @@ def _class_folders(split: Path) -> list[Path]:
     raise DatasetError(f"{split} holds no images in class folders: {_LAYOUT}.")
 
 
-def _classes(root: Path, found: dict[str, set[str]]) -> tuple[str, ...]:
+def _checked(root: Path, names: Mapping[str, str], inner: Sequence[str]) -> Mapping[str, str]:
+    if differing := sorted(set(names) ^ set(inner)):
+        raise DatasetError(
+            f"the class folders of {root} are {', '.join(inner)}, and `names` gives {', '.join(names)}: they "
+            f"differ in {', '.join(differing)}."
+        )
+    return names
+
+
+def _ordered(meaning: Mapping[str, str]) -> tuple[str, ...]:
+    """The classes in the order of the label space that they make up, or in that of `meaning`."""
+    classes = tuple(dict.fromkeys(meaning.values()))
+    return next((space for space in SPACES.values() if set(space) == set(classes)), classes)
+
+
+def _class_names(root: Path, found: dict[str, set[str]]) -> tuple[str, ...]:
     for name, classes in found.items():
         if differing := classes ^ found["train"]:
             raise DatasetError(
@@ -64,15 +96,15 @@ def _classes(root: Path, found: dict[str, set[str]]) -> tuple[str, ...]:
     return tuple(sorted(names, key=int) if all(name.isdecimal() for name in names) else sorted(names))
 
 
-def _split(root: Path, folders: list[Path], classes: tuple[str, ...]) -> Split:
-    images = [(path, classes.index(folder.name)) for folder in folders for path in _images(folder)]
+def _split(root: Path, folders: list[Path], classes: tuple[str, ...], meaning: Mapping[str, str]) -> Split:
+    images = [(path, classes.index(meaning[folder.name])) for folder in folders for path in _images(folder)]
     paths = tuple(str(path.relative_to(root)) for path, _ in images)
     labels = np.array([label for _, label in images], np.int64)
     return Split(
         images=FileImages(paths, root),
         targets={Task.EXPRESSION: Target(labels, np.ones(len(labels), np.bool_))},
         # A name from another system may not be UTF-8; as an id it must be printable.
-        items=tuple(os.fsencode(path).decode(errors="replace") for path in paths),
+        items=tuple(os.fsencode(path).decode(errors="backslashreplace") for path in paths),
     )
 
 

@@ -12,10 +12,17 @@ from typing import Literal
 
 import numpy as np
 
-from search.data import Split, Splits, Target
+from search.data import About, Split, Splits, Target
 from search.errors import DatasetError
 from search.images import FileImages
 from search.tasks import EKMAN_NEUTRAL, Task
+
+ABOUT = About(
+    summary="RAF-DB, basic: 15,339 faces from the web, seven expressions (Li, Deng and Du, CVPR 2017)",
+    terms="for non-commercial research only; no redistribution",
+    access="fill in the form at http://www.whdeng.cn/raf/model1.html; the folder must hold basic/EmoLabel and "
+    "basic/Image, or a re-cut copy's DATASET/train and DATASET/test",
+)
 
 NATIVE = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")  # labels 1 to 7
 LIST = Path("EmoLabel", "list_patition_label.txt")

@@ -23,13 +23,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data import Indices, Pixels, Split, Splits, Target
+from search.data import About, Indices, Pixels, Split, Splits, Target
 from search.errors import DatasetError
 from search.tasks import ACTION_UNITS, EKMAN_NEUTRAL, Task
 
 Array = NDArray[Any]  # float32 unless said otherwise
 Parameters = Mapping[str, Array]
 Ranges = Mapping[str, tuple[float, float]]
+
+ABOUT = About(
+    summary="rendered faces, as many as asked for, with expression, valence, arousal and action units",
+    terms="free for any use",
+    access="nothing to get: they are drawn",
+)
 
 RENDERER = 1  # to be raised whenever the same options would give other pixels
 PIXELS_AT_ONCE = 2**16  # faces are drawn in chunks whose planes fit the processor's cache

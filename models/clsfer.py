@@ -119,6 +119,10 @@ class Clsfer(nn.Module):
         """Names of the parameters that are tokens, as timm's models tell them."""
         return {"cls_token", "pos_embed"}
 
+    def parts(self) -> dict[str, nn.Module]:
+        """What may learn at a pace of its own."""
+        return {"backbone": self.backbone}
+
     def forward(self, images: Tensor) -> Tensor:
         patches = self.tokens(self.backbone(images))
         x = torch.cat((self.cls_token.expand(len(patches), -1, -1), patches), dim=1)

@@ -1,6 +1,6 @@
 """Models, data sets, studies and campaigns by file name; the only importer of plug-ins.
 
-The file name is the registry: `models/NAME.py` defines `build`, `datasets/NAME.py` defines `load`,
+The file name is the registry: `models/NAME.py` defines `build`, `datasets/NAME.py` defines `load` and `ABOUT`,
 `studies/NAME.yaml` is a study, and `studies/NAME.campaign.yaml` a chain of them. Adding one is adding a file.
 """
 
@@ -13,9 +13,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, create_model
 
 from search import plugin_folder
-from search.errors import UnknownName
+from search.data import About
+from search.errors import DatasetError, UnknownName
 
 Kind = Literal["models", "datasets", "studies", "campaigns"]
+
+# What the service gives to a model's `build` that names it: the columns of its output; how many of them each head
+# takes, in order; the side of its images; and how many columns each kind of feature takes in its input vectors.
+GIVEN = ("outputs", "columns", "image_size", "features")
 
 CAMPAIGN_SUFFIX = ".campaign.yaml"
 
@@ -47,16 +52,43 @@ def names(kind: Kind) -> list[str]:
 
 
 def model(name: str) -> Callable[..., Any]:
-    """`build(*, outputs, image_size, ...) -> torch.nn.Module` of `models/NAME.py`.
+    """`build(...) -> torch.nn.Module` of `models/NAME.py`, which may ask for what is `GIVEN`.
 
-    The module maps float images (B, 3, image_size, image_size) to (B, outputs). Raises UnknownName.
+    The module maps float images (B, 3, image_size, image_size) to (B, outputs), or vectors (B, T, D) of sequences
+    to (B, T, outputs). While it trains it may return a scalar penalty beside that. Raises UnknownName.
     """
     return _function("models", name, "build")
+
+
+def features(name: str) -> Callable[..., Any]:
+    """`features(*, image_size, ...) -> torch.nn.Module` of `models/NAME.py`.
+
+    The module maps float images (B, 3, image_size, image_size) to vectors (B, D). Raises UnknownName where there
+    is no such model, or it defines none.
+    """
+    having = [
+        name for name in names("models") if hasattr(importlib.import_module(f"search.models.{name}"), "features")
+    ]
+    if name not in having:
+        raise UnknownName(f"no model named {name!r} gives features; there are: {', '.join(having)}.")
+    return _function("models", name, "features")
 
 
 def dataset(name: str) -> Callable[..., Any]:
     """`load(root, ...) -> search.data.Splits` of `datasets/NAME.py`. Raises UnknownName."""
     return _function("datasets", name, "load")
+
+
+def about(name: str) -> About:
+    """What `datasets/NAME.py` says of itself. Raises UnknownName, or DatasetError where it says nothing."""
+    _path("datasets", name)
+    found: About | None = getattr(importlib.import_module(f"search.datasets.{name}"), "ABOUT", None)
+    if found is None:
+        raise DatasetError(
+            f"datasets/{name}.py has no ABOUT: give it one, `ABOUT = About(summary=..., terms=..., access=...)` "
+            "of search.data, which says what it is, what one may do with it, and how one gets it."
+        )
+    return found
 
 
 def study_path(name: str) -> Path:

@@ -136,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     dashboard.add_argument("--password-file", type=Path, help="file with the password of the user `search`")
 
     data = _add_group(group, "data", "look at a data set, or prepare it")
+    _add_json(_add(data, "list", "tell what each data set is, its terms, and how to get it", "training.data_list"))
     data_check = _add(data, "check", "tell what a data set holds and what is wrong with it", "training.data_check")
     data_check.add_argument("dataset", help="its name: a file of datasets/")
     data_check.add_argument("--root", type=Path, help="its folder; by default the one of its name in SEARCH_DATA")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from search.analysis.pruning import Audit, Correlation, pruner_words
+from search.data import About
 from search.store.imports import ImportedStudy
 from search.store.records import StudyRow, TrialRecord
 from search.store.workers import WorkerRecord
@@ -197,14 +198,25 @@ def audit_tables(found: Audit) -> RenderableType:
     return Group(*parts, "", Text(found.recommendation), *(Text(caveat, style="dim") for caveat in found.caveats))
 
 
+def dataset_table(abouts: Mapping[str, About]) -> RenderableType:
+    """What each data set is, its terms and how one gets it, by name."""
+    table = Table(Column(), Column(overflow="fold"), box=None, show_header=False, pad_edge=False)
+    for name, about in abouts.items():
+        table.add_row(Text(name, style="bold"), Text(about.summary))
+        table.add_row(Text("terms", style="dim"), Text(about.terms))
+        table.add_row(Text("access", style="dim"), Text(about.access))
+        table.add_row("", "")
+    return table
+
+
 def survey_tables(found: "Survey") -> RenderableType:
-    """Counts by class and split, then every unreadable file and every duplicate across splits by name."""
+    """Counts by class and split, the data set's notes, every unreadable file and every duplicate across splits."""
     counts = Table("class", *found.splits, box=None, pad_edge=False)
     for name in found.classes:
         counts.add_row(Text(name), *(str(split.counts.get(name, 0)) for split in found.splits.values()))
     counts.add_row("without a label", *(str(split.unlabelled) for split in found.splits.values()))
     counts.add_row("all", *(str(split.items) for split in found.splits.values()), style="bold")
-    lines: list[RenderableType] = [counts]
+    lines: list[RenderableType] = [counts, *map(Text, found.notes)]
     for name, split in found.splits.items():
         if split.groups is not None:
             lines.append(f"{name}: {split.groups} subjects or sequences")

@@ -50,7 +50,7 @@ class Sounds(Protocol):
         ...
 
     def decode(self, indices: Indices) -> NDArray[np.float32]:
-        """float32 (n, F): the features of the items at `indices`, F the same for all; zeros where there is no sound."""
+        """float32 (n, F): what is heard at the items at `indices`, F numbers each; zeros where nothing is."""
         ...
 
 
@@ -141,6 +141,7 @@ class Splits:
     """A whole data set. Without `validation` one is carved from `train`; without `test` nothing can be confirmed.
 
     classes: the class names of the expression (or distribution) targets, in index order.
+    notes: what was left out or is not as it should be, a sentence each, for people; no part of the fingerprint.
 
     Raises DatasetError where a label has no class.
     """
@@ -149,6 +150,7 @@ class Splits:
     train: Split
     validation: Split | None = None
     test: Split | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, split in self.named().items():
@@ -164,7 +166,7 @@ class Splits:
         return {name: split for name, split in splits.items() if split is not None}
 
     def fingerprint(self) -> str:
-        """A hash of everything here: classes, images, ids, groups and targets."""
+        """A hash of all that is trained on: classes, images, ids, groups and targets."""
         digest = blake2b(json.dumps(self.classes).encode(), digest_size=16)
         for name, split in self.named().items():
             digest.update(json.dumps([name, split.images.fingerprint(), split.items]).encode())

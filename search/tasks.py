@@ -67,6 +67,11 @@ OBJECTIVES: dict[str, tuple[str, ...]] = {
     **{f"recall_{name}": ("expression",) for name in _CLASSES},  # accuracy within one class
     **{f"f1_au{number}": ("action_units",) for number in ACTION_UNITS},
 }
+# The same for people: those of single classes and units by their pattern.
+METRIC_NAMES = ", ".join(
+    [name for name in OBJECTIVES if not name.startswith(("recall_", "f1_"))] + ["recall_CLASS", "f1_auNUMBER"]
+)
+
 _MINIMIZED = ("mse", "chebyshev", "clark", "canberra", "kl")
 
 # Every metric known by name, with the direction that is better. Shares and correlations are in [0, 1] and [-1, 1].

@@ -3,7 +3,7 @@
 from argparse import Namespace
 from dataclasses import asdict, replace
 
-from search import console
+from search import catalog, console
 from search import launch as launching
 from search.settings import Settings
 from search.study import StudyDefinition, load_study, preset_names
@@ -41,6 +41,15 @@ def worker(arguments: Namespace, settings: Settings) -> int:
     if slot is not None and arguments.threads:
         slot = replace(slot, threads=arguments.threads)
     service.run(settings, study=arguments.study, slot=slot, owned=arguments.owned)
+    return 0
+
+
+def data_list(arguments: Namespace, settings: Settings) -> int:
+    abouts = {name: catalog.about(name) for name in catalog.names("datasets")}
+    if arguments.json:
+        console.show_json([{"name": name, **asdict(about)} for name, about in abouts.items()])
+    else:
+        console.show(console.dataset_table(abouts))
     return 0
 
 

@@ -6,14 +6,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from search.study.space import Choices, Parameter, Range, form
 from search.study.yaml_source import Scalar
-from search.tasks import METRIC_DIRECTIONS
+from search.tasks import METRIC_DIRECTIONS, METRIC_NAMES
 
 _FROZEN = ConfigDict(extra="forbid", frozen=True)
 
 
 def _known_metric(name: str) -> str:
     if name not in METRIC_DIRECTIONS:
-        raise ValueError(f"no metric is named {name!r}; there are: {', '.join(METRIC_DIRECTIONS)}")
+        raise ValueError(f"no metric is named {name!r}; there are: {METRIC_NAMES}")
     return name
 
 

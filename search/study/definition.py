@@ -15,7 +15,7 @@ from search.errors import UnknownName
 from search.study import design
 from search.study.space import Parameter
 from search.study.yaml_source import Scalar
-from search.tasks import METRIC_DIRECTIONS, OBJECTIVES, Direction
+from search.tasks import METRIC_DIRECTIONS, METRIC_NAMES, OBJECTIVES, Direction
 from search.training.recipe import Knobs, Recipe
 
 NAME_PATTERN = r"^[A-Za-z0-9_-]{1,64}(@[1-9][0-9]{0,3})?$"
@@ -37,11 +37,21 @@ class Companion(BaseModel):
 
     name: str = Field(description="Which data set: the file `datasets/NAME.py`.")
     root: str | None = Field(None, description="Its folder, as for the study's own. Not part of the hash.")
+    label: str | None = Field(
+        None,
+        pattern=r"^[a-z][a-z0-9_]{0,31}$",
+        description="Its name among the metrics and outputs; by default that of the data set.",
+    )
     use: Literal["train", "test", "both"] = Field(
         "both",
         description="train: it is trained on, too; test: confirmed models are shown its test split (all of it, "
         "where it has no parts), which is reported and decides nothing.",
     )
+
+    @property
+    def called(self) -> str:
+        """Its name among the metrics and outputs."""
+        return self.label or self.name
 
     @property
     def options(self) -> dict[str, Any]:
@@ -50,9 +60,10 @@ class Companion(BaseModel):
 
 
 class Features(BaseModel):
-    """A frozen network that turns every image into a vector, once; every further key is an argument of its `build`.
+    """A frozen network that turns every image into a vector, once.
 
-    The study's model is then given sequences of vectors: those of one group, such as the frames of a video, in order.
+    The study's model is then given sequences of vectors: those of one group, such as the frames of a video, in
+    order. Every further key is an argument of the frozen network's `features`.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -174,7 +185,7 @@ class Confirm(BaseModel):
 
 def _known_metric(name: str) -> str:
     if name not in METRIC_DIRECTIONS:
-        raise ValueError(f"no metric is named {name!r}; there are: {', '.join(OBJECTIVES)}")
+        raise ValueError(f"no metric is named {name!r}; there are: {METRIC_NAMES}")
     return name
 
 
@@ -206,7 +217,7 @@ class StudyDefinition(BaseModel):
     model: ModelSection = Field(description="The network.")
     objective: Annotated[str, AfterValidator(_known_metric)] = Field(
         description="Metric on the validation split that is made best.",
-        json_schema_extra={"enum": list[JsonValue](OBJECTIVES)},
+        json_schema_extra={"enum": list[JsonValue](OBJECTIVES.keys())},
     )
     training: Knobs = Field(Knobs(), description="Knobs with a fixed value.")
     space: dict[str, Parameter] = Field(
@@ -223,7 +234,9 @@ class StudyDefinition(BaseModel):
     budget: Budget = Field(description="How much the study may spend.")
     confirm: Confirm = Field(Confirm(), description="How the best configurations are run again.")
     seed: int = Field(0, ge=0, le=2**32 - 1, description="Seed of the sampler and of the trials.")
-    references: tuple[Reference, ...] = Field((), description="Results from elsewhere to draw beside the study's own.")
+    references: tuple[Reference, ...] = Field(
+        (), description="Results from elsewhere to draw beside the study's own."
+    )
 
     @classmethod
     def from_json(cls, text: str) -> "StudyDefinition":

@@ -15,12 +15,12 @@ from pydantic.fields import FieldInfo
 from search import catalog
 from search.errors import UnknownName
 from search.study import messages
+from search.study.agreement import disagreements
 from search.study.definition import PRUNERS, SAMPLERS, Hyperband, Median, StudyDefinition
 from search.study.fitting import fit
 from search.study.messages import Finding
 from search.study.space import FORMS, GRID_EXAMPLE, Grid, Parameter, form
 from search.study.yaml_source import KeyPath
-from search.tasks import OBJECTIVES
 from search.training.recipe import Knobs
 
 
@@ -41,14 +41,14 @@ class _Validation:
         self.parts: dict[str, Any] = {}
         self.findings: list[Finding] = []
         self._sections()
-        self._resolve("dataset", catalog.dataset, given=("root",))
-        arguments = self._resolve("model", catalog.model, given=("outputs", "image_size"))
+        self._dataset()
+        arguments = self._resolve("model", catalog.model, given=catalog.GIVEN)
         if "space" in self.parts:
             self._space(arguments)
             self.findings += self._sampler()
         self.findings += self._pruner()
-        self.findings += self._allowed("objective", OBJECTIVES)
-        self.findings += self._allowed("sampler", SAMPLERS)
+        self.findings += disagreements(self.parts)
+        self.findings += self._studied()
 
     def _sections(self) -> None:
         fields = StudyDefinition.model_fields
@@ -88,16 +88,39 @@ class _Validation:
         section = self.parts.get(key)
         if section is None:
             return None
+        self.parts[key], accepted = self._completed((key,), section, find, given)
+        return accepted
+
+    def _dataset(self) -> None:
+        """Fills in the defaults of the data set, of those beside it, and of the network for its features."""
+        self._resolve("dataset", catalog.dataset, given=("root",))
+        section = self.parts.get("dataset")
+        if section is None:
+            return
+        also = [
+            self._completed(("dataset", "also", i), companion, catalog.dataset, ("root",))[0]
+            for i, companion in enumerate(section.also)
+        ]
+        features = (
+            section.features
+            and self._completed(("dataset", "features"), section.features, catalog.features, ("image_size",))[0]
+        )
+        self.parts["dataset"] = section.model_copy(update={"also": tuple(also), "features": features})
+
+    def _completed(
+        self, path: KeyPath, section: Any, find: Callable[[str], Callable[..., Any]], given: tuple[str, ...]
+    ) -> tuple[Any, type[BaseModel] | None]:
+        """A section with its plug-in's defaults filled in, and the arguments that takes, None if there is none."""
         try:
             accepted = catalog.arguments(find(section.name), given)
         except UnknownName as error:
-            self.findings.append(((key, "name"), str(error).rstrip(".")))
-            return None
+            self.findings.append(((*path, "name"), str(error).rstrip(".")))
+            return section, None
         known = type(section).model_fields | accepted.model_fields
-        resolved = self._sound((key,), section.model_extra, accepted, known)
+        resolved = self._sound(path, section.model_extra, accepted, known)
         if resolved is not None:
-            self.parts[key] = type(section)(**section.model_dump() | resolved.model_dump(mode="json"))
-        return accepted
+            section = type(section)(**section.model_dump() | resolved.model_dump(mode="json"))
+        return section, accepted
 
     def _space(self, arguments: type[BaseModel] | None) -> None:
         """Holds each parameter against the knob or argument it is named after."""
@@ -129,10 +152,11 @@ class _Validation:
         if sampler == "grid" and budget and cells > budget.trials:
             yield ("space",), f"the grid has {cells} cells, more than budget.trials, {budget.trials}"
 
-    def _allowed(self, key: str, names: tuple[str, ...]) -> Iterator[Finding]:
-        """Known names are more than those that a study file may give."""
-        if self.parts.get(key) not in (None, *names):
-            yield (key,), f"no study can be trained with {self.parts[key]!r}; there are: {', '.join(names)}"
+    def _studied(self) -> Iterator[Finding]:
+        """Known samplers are more than those that a study file may name."""
+        sampler = self.parts.get("sampler")
+        if sampler not in (None, *SAMPLERS):
+            yield ("sampler",), f"no study can be trained with {sampler!r}; there are: {', '.join(SAMPLERS)}"
 
     def _pruner(self) -> Iterator[Finding]:
         pruner, training = self.parts.get("pruner"), self.parts.get("training")

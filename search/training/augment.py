@@ -45,6 +45,7 @@ class Strength:
 
 STRENGTHS: dict[str, Strength] = {
     "light": Strength(shift=1 / 12),
+    "erase": Strength(erased=0.5),
     "standard": Strength(rotation=15.0, zoom=0.1, shift=0.05, light=0.2, erased=0.5),
     "strong": Strength(rotation=25.0, zoom=0.2, shift=0.1, light=0.4, erased=0.75, erased_area=(0.02, 0.33)),
 }

@@ -8,7 +8,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Literal
@@ -32,17 +32,24 @@ class CachedSplit:
 
     images: uint8 (N, S, S, 3), RGB, a read-only memory map.
     items, groups, targets: as in `search.data.Split`, without the items whose image can't be read.
+    vectors: float16 (N, D), what a frozen network makes of the images, a read-only memory map; None where images
+        are trained on.
     """
 
     images: NDArray[np.uint8]
     targets: Mapping[Task, Target]
     items: tuple[str, ...]
     groups: Indices | None
+    vectors: NDArray[np.float16] | None = None
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set ready for training; `validation` is the data set's own or carved from its train split."""
+    """A data set ready for training; `validation` is the data set's own or carved from its train split.
+
+    widths: of vectors, how many columns each kind takes, such as {"images": 512, "sounds": 64}; empty for images.
+    companions: name, use (`train`, `test` or `both`) and data of the data sets beside the study's own.
+    """
 
     folder: Path
     fingerprint: str
@@ -51,6 +58,9 @@ class Prepared:
     train: CachedSplit
     validation: CachedSplit
     test: CachedSplit | None
+    name: str = ""
+    widths: Mapping[str, int] = field(default_factory=dict)
+    companions: tuple[tuple[str, str, "Prepared"], ...] = ()
 
 
 class File(BaseModel):
@@ -178,6 +188,7 @@ def open_prepared(folder: Path) -> Prepared:
     splits = {name: _open_split(folder, name, manifest) for name in manifest.counts}
     return Prepared(
         folder=folder,
+        name=manifest.name,
         fingerprint=manifest.fingerprint,
         image_size=manifest.image_size,
         classes=manifest.classes,

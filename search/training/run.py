@@ -8,27 +8,32 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from enum import IntEnum
+from itertools import islice
 from math import isfinite
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from search.errors import CacheError, DatasetError, Diverged
 from search.training.arithmetic import deterministic, keep_freed_memory
 from search.training.augment import augment, mixing
-from search.training.batches import Batches
+from search.training.batches import Batch
 from search.training.best import BestEpoch
 from search.training.cache import Prepared
 from search.training.checkpoint import Checkpoints
+from search.training.ema import averaged
 from search.training.epoch import Epoch
-from search.training.losses import training_loss
+from search.training.heads import layout
+from search.training.loading import split_batches, training_batches
+from search.training.losses import training_loss, validation_loss
 from search.training.metrics import validation_metrics
 from search.training.network import Network
-from search.training.optimizers import learning_rate, optimizer_of
+from search.training.optimizers import optimizer_of, take_step
+from search.training.parts import freeze
 from search.training.recipe import Recipe
+from search.training.schedules import learning_rate, plateau_ratio
 
 
 class Purpose(IntEnum):
@@ -56,7 +61,7 @@ def train(
 
     keep_best: whether checkpoints also hold the model of the best epoch so far by the recipe's objective.
     on_begin: called once, with the number of epochs that come from a checkpoint.
-    on_step: called after every training step and every validation batch; it may raise to abandon the run.
+    on_step: called after every batch, in training and validation; it may raise to abandon the run.
 
     Raises DatasetError if the training split is smaller than a batch or a split has no labels, CacheError if the
     checkpoints are another run's, Diverged if a loss stops being finite, CheckpointError if none can be saved.
@@ -68,7 +73,7 @@ def train(
         on_begin(len(history))
         yield from history
         for number in range(len(history) + 1, recipe.knobs.epochs + 1):
-            history.append(run.epoch(number))
+            history.append(run.epoch(number, history))
             checkpoints.try_to_save(number, run.state(history))
             yield history[-1]
 
@@ -86,36 +91,49 @@ class _Run:
     ) -> None:
         self.recipe, self.knobs, self.on_step = recipe, recipe.knobs, on_step
         self.fingerprint = data.fingerprint
-        self.classes = len(data.classes)
-        self.training = Batches("training", data.train, device)
-        self.validation = Batches("validation", data.validation, device)
-        self.steps_per_epoch = len(self.training) // self.knobs.batch_size
+        self.layout = layout(recipe, data)
+        self.training = training_batches(self.layout, self.knobs, device, self._seed(Purpose.ORDER, 0))
+        self.validation = [
+            split_batches("validation", member, member.data.validation, self.layout, self.knobs, device)
+            for member in self.layout.trained
+        ]
+        self.steps_per_epoch = len(self.training) // self.knobs.batch_size // self.knobs.accumulate
         if self.steps_per_epoch == 0:
             raise DatasetError(
-                f"batch_size is {self.knobs.batch_size}, and the training split has {len(self.training)} labelled "
-                f"images; give a batch_size of at most {len(self.training)}."
+                f"batch_size is {self.knobs.batch_size}"
+                + (f", accumulated {self.knobs.accumulate} times" if self.knobs.accumulate > 1 else "")
+                + f", and the training split has {len(self.training)} labelled "
+                f"{'windows' if data.widths else 'images'}; give a batch_size of at most "
+                f"{len(self.training) // self.knobs.accumulate}."
             )
+        frames = self.knobs.window if data.widths else 1
+        self.samples = self.steps_per_epoch * self.knobs.accumulate * self.knobs.batch_size * frames
         torch.manual_seed(self._seed(Purpose.INITIALISATION, 0))
-        self.network = Network(recipe, data, device)
+        self.network = Network(recipe, data, self.layout, device)
         self.model = self.network.model
+        self.frozen = freeze(self.model, self.knobs)
+        self.average = averaged(self.model, self.knobs.ema_decay) if self.knobs.ema_decay else None
+        if self.average is not None:
+            self.network.judged = self.average.module
         self.best = BestEpoch(recipe.objective) if keep_best else None
         self.optimizer = optimizer_of(self.model, self.knobs)
-        self.loss = training_loss(self.knobs, self.training.labels, self.classes)
+        self.loss = training_loss(self.knobs, self.layout.heads, self.training.values, self.training.mask)
+        self.plain_loss = validation_loss(self.knobs, self.layout.heads)
         self.mix = mixing(self.knobs.mixup_alpha, self.knobs.cutmix_alpha)
 
-    def epoch(self, number: int) -> Epoch:
-        """Train one epoch and validate."""
+    def epoch(self, number: int, history: list[Epoch]) -> Epoch:
+        """Train one epoch and validate. history: the epochs before it."""
         start = time.perf_counter()
-        train_loss, lr = self._train(number)
+        train_loss, lr = self._train(number, history)
         trained = time.perf_counter()
         metrics = self._validate(number)
         if self.best is not None:
-            self.best.consider(number, metrics, self.model)
+            self.best.consider(number, metrics, self.network.judged)
         return Epoch(
             number=number,
             metrics={**metrics, "train_loss": train_loss, "lr": lr},
             seconds=time.perf_counter() - start,
-            samples_per_second=self.steps_per_epoch * self.knobs.batch_size / (trained - start),
+            samples_per_second=self.samples / (trained - start),
         )
 
     def state(self, history: list[Epoch]) -> dict[str, Any]:
@@ -126,6 +144,7 @@ class _Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "history": [asdict(epoch) for epoch in history],
+            **({"average": self.average.module.state_dict()} if self.average is not None else {}),
             **({"best": self.best.state} if self.best is not None else {}),
         }
 
@@ -141,45 +160,81 @@ class _Run:
             )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.module.load_state_dict(state["average"])
         if self.best is not None:
             self.best.state = state["best"]
         return [Epoch(**epoch) for epoch in state["history"]]
 
-    def _train(self, number: int) -> tuple[float, float]:
+    def _train(self, number: int, history: list[Epoch]) -> tuple[float, float]:
         """The mean loss of the epoch's batches as augmented, and the last learning rate."""
         self.model.train()
-        losses = []
-        step = first = (number - 1) * self.steps_per_epoch
+        for part in self.frozen:
+            part.eval()
+        values = [epoch.metrics[self.recipe.objective] for epoch in history]
+        reduced = plateau_ratio(self.knobs, self.recipe.objective, values)
         batches = self.training.shuffled(self.knobs.batch_size, self._seed(Purpose.ORDER, number))
-        for step, (images, labels) in enumerate(batches, first):
-            losses.append(self._step(step, images, labels))
-            self.on_step()
+        losses, lr = [], 0.0
+        first = (number - 1) * self.steps_per_epoch
+        for step in range(first, first + self.steps_per_epoch):
+            lr = learning_rate(self.knobs, step, self.steps_per_epoch, reduced)
+            losses.append(self._step(step, lr, list(islice(batches, self.knobs.accumulate))))
         means = torch.stack(losses).cpu()  # read once an epoch: a GPU is not kept waiting at every step
         finite = means.isfinite()
         if not finite.all():
             worst = int(finite.int().argmin())
             raise self._diverged(f"epoch {number}, step {worst + 1}: the training loss is {means[worst]:g}")
-        return means.mean().item(), learning_rate(self.knobs, step, self.steps_per_epoch)
+        return means.mean().item(), lr
 
-    def _step(self, step: int, images: Tensor, labels: Tensor) -> Tensor:
-        torch.manual_seed(self._seed(Purpose.STEP, step))  # augmentation, mixing, dropout and drop path
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.knobs, step, self.steps_per_epoch)
-        floats = augment(images, self.knobs.augmentation, self.knobs.normalization)
-        floats, targets = self.mix(floats, F.one_hot(labels, self.classes).float())
-        self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(self.network(floats), targets)
-        torch.autograd.backward(loss)
-        if self.knobs.clip_norm:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.knobs.clip_norm)
-        self.optimizer.step()
+    def _step(self, step: int, lr: float, batches: list[Batch]) -> Tensor:
+        """The mean loss of the batches of a step, counted from 0 over the whole run."""
+
+        def gradients() -> Tensor:
+            first = step * self.knobs.accumulate
+            losses = [self._forward_and_back(first + index, batch) for index, batch in enumerate(batches)]
+            return torch.stack(losses).mean()
+
+        loss = take_step(self.optimizer, self.model, gradients, lr=lr, clip_norm=self.knobs.clip_norm)
+        if self.average is not None:
+            self.average.update(self.model, step + 1)
+        return loss
+
+    def _forward_and_back(self, index: int, batch: Batch) -> Tensor:
+        """The loss of a batch, counted from 0 over the whole run, its gradient added to the parameters'."""
+        torch.manual_seed(self._seed(Purpose.STEP, index))  # augmentation, mixing, dropout and drop path
+        inputs, values, mask = batch.inputs, batch.values, batch.mask
+        if inputs.ndim == 4:
+            inputs = augment(inputs, self.knobs.augmentation, self.knobs.normalization)
+            inputs, values, mask = self._mixed(inputs, values, mask)
+        outputs, penalty = self.network(inputs)
+        loss = self.loss(outputs, values, mask)
+        if penalty is not None:
+            loss = loss + penalty
+        torch.autograd.backward(loss / self.knobs.accumulate if self.knobs.accumulate > 1 else loss)
+        self.on_step()
         return loss.detach()
 
+    def _mixed(self, inputs: Tensor, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Neighbours of the batch mixed; a label is there where both have it."""
+        inputs, labels = self.mix(inputs, torch.cat([values, mask.float()], dim=1))
+        values, there = labels.chunk(2, dim=1)
+        return inputs, values, there > 0.9999
+
     def _validate(self, number: int) -> dict[str, float]:
-        metrics = validation_metrics(self.network.logits(self.validation, self.on_step), self.validation.labels)
+        """The metrics of the study's data set, and those of the others with their name before them."""
+        metrics: dict[str, float] = {}
+        for member, batches in zip(self.layout.trained, self.validation, strict=True):
+            outputs = self.network.outputs(batches, self.on_step)
+            own = validation_metrics(member.heads, self.plain_loss, outputs, batches.values, batches.mask)
+            metrics |= {f"{member.name}.{name}": value for name, value in own.items()} if metrics else own
         for name, value in metrics.items():
             if not isfinite(value):
                 raise self._diverged(f"epoch {number}, after step {self.steps_per_epoch}: {name} is {value:g}")
+        if self.recipe.objective not in metrics:
+            raise DatasetError(
+                f"{self.recipe.objective} can't be measured on the validation split: it has no such labels. "
+                "Choose another objective."
+            )
         return metrics
 
     def _seed(self, purpose: Purpose, number: int) -> int:

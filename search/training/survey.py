@@ -45,11 +45,13 @@ class Survey:
 
     duplicates: for each image that occurs in several splits (the same pixels at the surveyed size), its items
         by split.
+    notes: what the data set itself says of what it left out.
     """
 
     classes: tuple[str, ...]
     splits: dict[str, SplitSurvey]
     duplicates: tuple[dict[str, tuple[str, ...]], ...]
+    notes: tuple[str, ...]
 
 
 def survey(splits: Splits, size: int) -> Survey:
@@ -68,6 +70,7 @@ def survey(splits: Splits, size: int) -> Survey:
         classes=splits.classes,
         splits=surveys,
         duplicates=tuple({name: tuple(items) for name, items in found.items()} for found in duplicates),
+        notes=splits.notes,
     )
 
 

@@ -72,9 +72,25 @@ def test_stronger_changes_differ_more_from_the_image() -> None:
     ramp = torch.linspace(0, 255, 32).to(torch.uint8)
     pictures = (ramp[:, None] // 2 + ramp[None] // 2).expand(64, 3, 32, 32)
     torch.manual_seed(0)
-    changes = [(augment(pictures, name, "half") - normalize(pictures, "half")).std().item() for name in STRENGTHS]
-    assert list(STRENGTHS) == ["light", "standard", "strong"]
+    plain = normalize(pictures, "half")
+    strengths = ("light", "standard", "strong")
+    changes = [(augment(pictures, name, "half") - plain).std().item() for name in strengths]
     assert changes == sorted(changes)
+
+
+def test_erase_flips_and_erases_and_leaves_the_rest() -> None:
+    torch.manual_seed(0)
+    pictures = torch.randint(1, 256, (400, 3, 24, 24), dtype=torch.uint8)
+    plain, changed = normalize(pictures, "none"), augment(pictures, "erase", "none")
+    erased = changed == 0
+    same, mirrored = (
+        ((changed - other).abs() < 1e-5).logical_or(erased).flatten(1).all(1) for other in (plain, plain.flip(-1))
+    )
+    assert (same | mirrored).all()
+    shares = erased.all(1).flatten(1).float().mean(1)
+    assert 0.4 < mirrored.float().mean() < 0.6
+    assert 0.4 < (shares > 0).float().mean() < 0.6
+    assert 0.01 < shares[shares > 0].min() < shares.max() < 0.13
 
 
 def test_a_placement_without_change_returns_the_image(images: Tensor) -> None:

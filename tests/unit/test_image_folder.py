@@ -9,6 +9,7 @@ from PIL import Image
 
 from search import catalog
 from search.errors import DatasetError
+from search.tasks import EKMAN_NEUTRAL
 from tests.make_datasets import make_image_folder
 
 load = catalog.dataset("image_folder")
@@ -78,7 +79,7 @@ def test_a_name_that_is_not_utf8_is_read_and_gets_a_printable_id(tmp_path):
     make_image_folder(tmp_path, ("a", "b"), {"train": 1})
     (tmp_path / "train/a/0.png").rename(tmp_path / "train" / "a" / os.fsdecode(b"\xe4.png"))
     splits = load(tmp_path)
-    assert splits.train.items[0] == "train/a/\N{REPLACEMENT CHARACTER}.png"
+    assert splits.train.items[0] == r"train/a/\xe4.png"
     assert not splits.train.images.decode(np.arange(2), 8)[1]
     assert splits.fingerprint()
 
@@ -107,3 +108,46 @@ def test_another_layout_is_told_what_is_expected(tmp_path):
     shutil.rmtree(tmp_path / "train" / "b")
     with pytest.raises(DatasetError, match="train holds no images in class folders: expected"):
         load(tmp_path)
+
+
+RAF_ORDER = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+RAF_NAMES = dict(zip("1234567", RAF_ORDER, strict=True))
+
+
+def test_named_folders_are_classes_of_a_known_space_in_its_order(tmp_path):
+    splits = load(make_image_folder(tmp_path, tuple(RAF_NAMES)), names=RAF_NAMES)
+    assert splits.classes == EKMAN_NEUTRAL
+    for split in splits.named().values():
+        assert split.labels().tolist() == [
+            EKMAN_NEUTRAL.index(RAF_NAMES[item.split("/")[1]]) for item in split.items
+        ]
+
+
+def test_named_folders_may_share_a_class_and_keep_their_order_in_no_known_space(tmp_path):
+    names = {"joy": "pleased", "fun": "pleased", "sad": "not pleased"}
+    train = load(make_image_folder(tmp_path, tuple(names), {"train": 2}), names=names).train
+    assert load(tmp_path, names=names).classes == ("pleased", "not pleased")
+    assert train.labels().tolist() == [int("sad" in item) for item in train.items]
+
+
+@pytest.mark.parametrize("classes", ["123456", "12345678"])
+def test_other_folders_than_those_named_are_refused(tmp_path, classes):
+    make_image_folder(tmp_path, tuple(classes), {"train": 1})
+    with pytest.raises(DatasetError, match=r"the class folders of .* `names` gives .*: they differ in [78]\."):
+        load(tmp_path, names=RAF_NAMES)
+
+
+def test_another_class_makes_other_data_so_that_no_index_shifts_unseen(tmp_path):
+    make_image_folder(tmp_path, ("a", "c"), {"train": 1})
+    before = load(tmp_path)
+    make_image_folder(tmp_path, ("b",), {"train": 1})
+    after = load(tmp_path)
+    assert after.classes == ("a", "b", "c")
+    assert after.fingerprint() != before.fingerprint()
+
+
+def test_names_that_are_not_utf8_stay_apart(tmp_path):
+    make_image_folder(tmp_path, ("a", "b"), {"train": 1})
+    for name in (b"\xe4.png", b"\xf6.png"):
+        shutil.copy(tmp_path / "train" / "a" / "0.png", tmp_path / "train" / "a" / os.fsdecode(name))
+    assert load(tmp_path).train.items[1:3] == (r"train/a/\xe4.png", r"train/a/\xf6.png")

@@ -195,3 +195,48 @@ def test_the_fingerprint_follows_content_and_order_not_place_or_time(tmp_path):
     assert FileImages(paths, tmp_path / "two").fingerprint() != first
     (tmp_path / "one" / "0.png").unlink()
     assert FileImages(paths, tmp_path / "one").fingerprint() != first
+
+
+BLOCKS = np.zeros((20, 30, 3), np.uint8)
+BLOCKS[4:12, 10:18] = RED
+
+
+def cut(path: Path, box: tuple[int, ...], size: int = 8) -> np.ndarray | str:
+    pixels, reasons = FileImages((path.name,), path.parent, np.array([box])).decode(np.array([0]), size)
+    return reasons[0] if reasons else pixels[0]
+
+
+def test_a_box_is_cut_out_and_what_lies_beyond_the_image_is_black(tmp_path):
+    Image.fromarray(BLOCKS).save(tmp_path / "a.png")
+    assert (cut(tmp_path / "a.png", (10, 4, 18, 12)) == RED).all()
+    assert (cut(tmp_path / "a.png", (0, 0, 0, 0), 30) == decode(tmp_path / "a.png", 30)).all()
+    beyond = cut(tmp_path / "a.png", (14, -2, 34, 18), 20)
+    assert (beyond[6:14, :4] == RED).all()
+    assert beyond.sum() == 8 * 4 * sum(RED)
+
+
+@pytest.mark.parametrize("box", [(30, 0, 40, 10), (5, 5, 5, 9), (9, 0, 5, 9), (-9, 0, 0, 9)])
+def test_a_box_without_pixels_is_a_reason(tmp_path, box):
+    Image.fromarray(BLOCKS).save(tmp_path / "a.png")
+    assert cut(tmp_path / "a.png", box) == f"its box {box} lies outside the image of 30 x 20 pixels"
+
+
+def test_a_box_far_larger_than_the_image_is_not_filled_with_black(tmp_path):
+    Image.fromarray(BLOCKS).save(tmp_path / "a.png")
+    assert "larger than 64 megapixels" in cut(tmp_path / "a.png", (0, 0, 10**6, 10**6))
+
+
+def test_a_box_is_that_of_the_upright_image_in_a_large_photograph(tmp_path):
+    wide = np.kron(BLOCKS, np.ones((40, 40, 1), np.uint8))
+    turned = Image.fromarray(wide).rotate(90, expand=True)  # as a camera held upright stores it
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "a.jpg", quality=95, exif=exif)
+    pixels = cut(tmp_path / "a.jpg", (400, 160, 720, 480))
+    assert np.abs(pixels.astype(int) - RED).max() < 12
+
+
+def test_the_fingerprint_knows_the_boxes(tmp_path):
+    Image.fromarray(BLOCKS).save(tmp_path / "a.png")
+    boxes = [None, np.array([[0, 0, 8, 8]]), np.array([[0, 0, 8, 9]])]
+    assert len({FileImages(("a.png",), tmp_path, box).fingerprint() for box in boxes}) == 3

@@ -1,9 +1,13 @@
+import copy
+from collections.abc import Callable
+
 import pytest
 import torch
-from torch import nn
+from pytorch_optimizer import SAM
+from torch import Tensor, nn
 
 from search import catalog
-from search.training.optimizers import learning_rate, optimizer_of, parameter_groups
+from search.training.optimizers import optimizer_of, parameter_groups, take_step
 from search.training.recipe import Knobs
 
 
@@ -73,41 +77,141 @@ def test_sgd_without_momentum_is_allowed(model: nn.Module) -> None:
     assert not optimizer_of(model, Knobs(optimizer="sgd", beta1=0.0)).defaults["nesterov"]
 
 
-def rates(knobs: Knobs, steps_per_epoch: int) -> list[float]:
-    return [learning_rate(knobs, step, steps_per_epoch) for step in range(knobs.epochs * steps_per_epoch)]
+class TwoParts(nn.Module):
+    """A backbone with a norm, a projection and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU())
+        self.projection = nn.Linear(4, 4)
+        self.head = nn.Linear(4, 2)
+
+    def parts(self) -> dict[str, nn.Module]:
+        return {"backbone": self.backbone, "projection": self.projection}
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.head(self.projection(self.backbone(inputs)))
+        return outputs
 
 
-def test_warm_up_rises_linearly_to_the_peak() -> None:
-    values = rates(Knobs(epochs=4, lr=1.0, schedule="constant", warmup_epochs=1.5), 6)
-    assert values[:9] == pytest.approx([(step + 1) / 10 for step in range(9)])
-    assert values[9:] == [1.0] * 15
+def gradients_of(model: nn.Module, inputs: Tensor) -> Callable[[], Tensor]:
+    def gradients() -> Tensor:
+        loss: Tensor = model(inputs).square().mean()
+        loss.backward()
+        return loss.detach()
+
+    return gradients
 
 
-@pytest.mark.parametrize("schedule", ["cosine", "exponential"])
-@pytest.mark.parametrize(("epochs", "warmup"), [(20, 0.0), (60, 5.0), (2, 1.0)])
-def test_schedules_fall_from_the_peak_to_the_final_ratio(schedule: str, epochs: int, warmup: float) -> None:
-    knobs = Knobs(epochs=epochs, lr=0.5, schedule=schedule, final_lr_ratio=0.04, warmup_epochs=warmup)
-    values = rates(knobs, 5)
-    after = values[round(warmup * 5) :]
-    assert after[0] == pytest.approx(0.5)
-    assert after[-1] == pytest.approx(0.02)
-    assert after == sorted(after, reverse=True)
+def test_parts_have_groups_with_their_ratio_and_their_decay() -> None:
+    model = TwoParts()
+    knobs = Knobs(weight_decay=0.1, backbone_lr_ratio=0.1, projection_lr_ratio=3.0)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = {
+        (group["lr_ratio"], group["weight_decay"]): {names[id(parameter)] for parameter in group["params"]}
+        for group in parameter_groups(model, knobs)
+    }
+    assert groups == {
+        (0.1, 0.1): {"backbone.0.weight"},
+        (0.1, 0.0): {"backbone.0.bias", "backbone.1.weight", "backbone.1.bias"},
+        (3.0, 0.1): {"projection.weight"},
+        (3.0, 0.0): {"projection.bias"},
+        (1.0, 0.1): {"head.weight"},
+        (1.0, 0.0): {"head.bias"},
+    }
 
 
-def test_halves_of_the_two_schedules() -> None:
-    shape = {"epochs": 1, "lr": 1.0, "final_lr_ratio": 0.01, "warmup_epochs": 0.0}
-    assert learning_rate(Knobs(schedule="cosine", **shape), 50, 101) == pytest.approx(0.505)
-    assert learning_rate(Knobs(schedule="exponential", **shape), 50, 101) == pytest.approx(0.1)
+def test_a_part_moves_by_its_share_of_the_learning_rate() -> None:
+    moved = {}
+    for ratio in (1.0, 0.25):
+        torch.manual_seed(0)
+        model = TwoParts()
+        before = copy.deepcopy(model.state_dict())
+        knobs = Knobs(optimizer="sgd", beta1=0.0, backbone_lr_ratio=ratio)
+        gradients = gradients_of(model, torch.randn(8, 3))
+        take_step(optimizer_of(model, knobs), model, gradients, lr=0.1, clip_norm=0.0)
+        moved[ratio] = {name: value - before[name] for name, value in model.named_parameters()}
+    for name in moved[1.0]:
+        share = 0.25 if name.startswith("backbone") else 1.0
+        torch.testing.assert_close(moved[0.25][name], share * moved[1.0][name])
 
 
-def test_runs_of_any_length_decay_alike() -> None:
-    short, long = (Knobs(epochs=epochs, schedule="exponential", warmup_epochs=0.0) for epochs in (20, 60))
-    ends = [learning_rate(knobs, knobs.epochs * 10 - 1, 10) for knobs in (short, long)]
-    assert ends[0] == pytest.approx(ends[1])
+QUADRATIC = torch.tensor([1.0, 4.0])  # its curvatures
 
 
-@pytest.mark.parametrize(
-    "knobs", [Knobs(epochs=1), Knobs(epochs=1, warmup_epochs=1.0), Knobs(epochs=2, warmup_epochs=9.0)]
-)
-def test_rates_of_the_shortest_runs_are_positive_and_at_most_the_peak(knobs: Knobs) -> None:
-    assert all(0 < rate <= knobs.lr for rate in rates(knobs, 1))
+class Quadratic(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([3.0, 1.0]))
+
+    def forward(self) -> Tensor:
+        return (QUADRATIC * self.weight**2).sum() / 2
+
+
+def quadratic_step(knobs: Knobs, clip_norm: float = 0.0) -> tuple[Tensor, Tensor]:
+    model = Quadratic()
+
+    def gradients() -> Tensor:
+        loss: Tensor = model()
+        loss.backward()
+        return loss.detach()
+
+    loss = take_step(optimizer_of(model, knobs), model, gradients, lr=0.1, clip_norm=clip_norm)
+    return model.weight.detach(), loss
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+def test_sam_follows_the_gradient_of_the_weights_moved_uphill(clip_norm: float) -> None:
+    weight, loss = quadratic_step(Knobs(optimizer="sgd", beta1=0.0, sam_rho=0.5), clip_norm)
+    start = torch.tensor([3.0, 1.0])
+    uphill = QUADRATIC * start  # (3, 4), of norm 5
+    followed = QUADRATIC * (start + 0.5 * uphill / 5)
+    assert followed.tolist() == pytest.approx([3.3, 5.6])
+    if clip_norm:
+        followed = followed / followed.norm()
+    torch.testing.assert_close(weight, start - 0.1 * followed)
+    assert loss.item() == pytest.approx(6.5)  # where the weights were
+
+
+def test_sam_of_radius_0_is_its_base_optimizer() -> None:
+    assert not isinstance(optimizer_of(Quadratic(), Knobs(sam_rho=0.0)), SAM)
+    plain, _ = quadratic_step(Knobs(optimizer="adam"))
+    sharp, _ = quadratic_step(Knobs(optimizer="adam", sam_rho=1e-12))
+    torch.testing.assert_close(plain, sharp)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_sam_takes_any_base_optimizer_and_resumes_bit_for_bit(optimizer: str) -> None:
+    knobs = Knobs(optimizer=optimizer, sam_rho=0.05, weight_decay=0.1)
+    inputs = torch.randn(5, 8, 3, generator=torch.Generator().manual_seed(1))
+
+    def run(model: nn.Module, steps: range, state: dict[str, object] | None = None) -> dict[str, object]:
+        own = optimizer_of(model, knobs)
+        if state is not None:
+            own.load_state_dict(state)
+        for step in steps:
+            take_step(own, model, gradients_of(model, inputs[step]), lr=0.01, clip_norm=1.0)
+        return copy.deepcopy(own.state_dict())
+
+    torch.manual_seed(0)
+    straight = TwoParts()
+    resumed = copy.deepcopy(straight)
+    run(straight, range(5))
+    state = run(resumed, range(3))
+    again = TwoParts()
+    again.load_state_dict(resumed.state_dict())
+    run(again, range(3, 5), state)
+    assert all(torch.equal(again.state_dict()[name], value) for name, value in straight.state_dict().items())
+
+
+def test_norms_take_in_the_first_pass_of_sam_only() -> None:
+    inputs = torch.randn(16, 3, generator=torch.Generator().manual_seed(1))
+    statistics = {}
+    for rho in (0.0, 0.5):
+        torch.manual_seed(0)
+        model = TwoParts()
+        knobs = Knobs(sam_rho=rho)
+        take_step(optimizer_of(model, knobs), model, gradients_of(model, inputs), lr=0.1, clip_norm=0.0)
+        statistics[rho] = (model.get_buffer("backbone.1.running_mean"), model.get_buffer("backbone.1.running_var"))
+        assert model.get_submodule("backbone.1").momentum == 0.1
+    torch.testing.assert_close(statistics[0.0], statistics[0.5], rtol=0, atol=0)

@@ -1,3 +1,5 @@
+import importlib
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from search import catalog
 from search.errors import SearchError
 
 build = catalog.model("small_cnn")
+features = importlib.import_module("search.models.small_cnn").features
 
 
 def test_images_become_logits() -> None:
@@ -29,3 +32,20 @@ def test_dropout_acts_in_training_alone() -> None:
 def test_too_many_widths_for_the_images() -> None:
     with pytest.raises(SearchError, match="4 widths halve images of 12 px to nothing; give at most 3 widths"):
         build(outputs=3, image_size=12, widths=(4, 4, 4, 4))
+    with pytest.raises(SearchError, match="halve images of 12 px to nothing"):
+        features(image_size=12, widths=(4, 4, 4, 4))
+
+
+def test_features_are_those_of_the_convolutions() -> None:
+    torch.manual_seed(0)
+    network = features(image_size=16, widths=(4, 8), side=2).eval()
+    images = torch.rand(3, 3, 16, 16)
+    vectors = network(images)
+    assert vectors.shape == (3, 8 * 2 * 2)
+    maps = network[:-2](images)
+    assert maps.shape == (3, 8, 4, 4)
+    torch.testing.assert_close(vectors.reshape(3, 8, 2, 2)[:, :, 0, 0], maps[:, :, :2, :2].mean(dim=(2, 3)))
+
+
+def test_features_of_the_default() -> None:
+    assert features(image_size=48).eval()(torch.rand(2, 3, 48, 48)).shape == (2, 512)

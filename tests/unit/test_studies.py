@@ -11,6 +11,7 @@ from search import catalog
 from search.errors import SearchError, UnknownName
 from search.study import StudyDefinition, load_study, preset_names
 from search.study.space import Choices, Range
+from search.tasks import METRIC_NAMES
 from search.training.recipe import Knobs
 
 STUDY = """\
@@ -81,7 +82,8 @@ def test_a_study_is_resolved(write: Write) -> None:
 
 
 TOP_LEVEL = (
-    "name, question, dataset, model, objective, training, space, sampler, pruner, budget, confirm, seed, presets"
+    "name, question, dataset, model, objective, training, space, sampler, pruner, budget, confirm, seed, "
+    "references, presets"
 )
 
 MALFORMED = {
@@ -121,7 +123,7 @@ MALFORMED = {
     ),
     "unknown metric": (
         changed(("objective: accuracy", "objective: acc")),
-        "FILE:5: objective: no metric is named 'acc'; there are: accuracy, balanced_accuracy, macro_f1",
+        "FILE:5: objective: no metric is named 'acc'; there are: " + METRIC_NAMES,
     ),
     "grid too large": (
         changed(("trials: 15", "trials: 14")),
@@ -224,7 +226,7 @@ budget: {trials: 0, hours: many}
 def test_an_unknown_option_of_a_data_set_lists_those_there_are(write: Write) -> None:
     assert complaint(write(changed(("images: 500", "imagess: 500")))) == (
         "FILE:3: dataset.imagess: unknown key 'imagess'; did you mean 'images'? allowed: name, root, image_size, "
-        "validation_share, split_seed, bad_share, images, test_images, subjects, mislabelled, seed"
+        "validation_share, split_seed, bad_share, also, features, images, test_images, subjects, mislabelled, seed"
     )
 
 
@@ -401,3 +403,61 @@ def test_every_shipped_study_says_what_it_is(name: str) -> None:
     for word in ("Question", "Command", "Time", "Expected", "scientific:", "nuisance:", "Notebook"):
         assert word in header or (word == "nuisance:" and name == "clsfer_lr")
     assert f"search launch {name} --preset quick" in header
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            [("epochs: 9", "tasks: expression"), ("objective: accuracy", "objective: ccc_mean")],
+            "FILE:7: training.tasks: 'expression' leaves out valence and arousal, which the objective ccc_mean "
+            "judges",
+        ),
+        (
+            [("eps: 1e-7", "window: 20")],
+            "FILE:8: training.window: window is of sequences; name a frozen network under dataset.features",
+        ),
+        (
+            [("eps: 1e-7", "batches: alternating")],
+            "FILE:8: training.batches: batches is of several data sets to train on; name them under dataset.also",
+        ),
+        (
+            [("epochs: 9", "tasks: expression+smile")],
+            "FILE:7: training.tasks: 'smile' is no task; join some of expression, valence, arousal, action_units "
+            "with +",
+        ),
+        (
+            [("images: 500}", "images: 500, also: [{name: synthetic_face}]}")],
+            "FILE:3: dataset.also.0.name: no data set is named 'synthetic_face'; there are: "
+            + ", ".join(catalog.names("datasets")),
+        ),
+        (
+            [("images: 500}", "images: 500, also: [{name: synthetic_faces}]}")],
+            "FILE:3: dataset.also.0: a second data set is called synthetic_faces: give it a label of its own",
+        ),
+    ],
+)
+def test_what_sections_ask_of_each_other_in_vain(
+    write: Write, changes: list[tuple[str, str]], message: str
+) -> None:
+    assert complaint(write(changed(*changes))) == message
+
+
+def test_companions_get_the_defaults_of_their_data_set_and_no_root_in_the_hash(write: Write) -> None:
+    also = "images: 500, also: [{{name: synthetic_faces, label: others, use: test, seed: 4{}}}]}}"
+    here, there = (
+        load_study(write(changed(("images: 500}", also.format(root))))) for root in ("", ", root: /elsewhere")
+    )
+    companion = there.dataset.also[0]
+    assert (companion.name, companion.use, companion.root) == ("synthetic_faces", "test", "/elsewhere")
+    assert companion.options["seed"] == 4
+    assert companion.options["subjects"] == 150
+    assert here.hash == there.hash
+
+
+def test_references_are_no_part_of_the_hash(write: Write) -> None:
+    reference = (
+        "references: [{label: Somebody, dataset: raf_db, metric: accuracy, value: 0.9, split: test, "
+        "source: a paper, verified: true}]\n"
+    )
+    assert load_study(write(STUDY)).hash == load_study(write(STUDY + reference)).hash

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from search import catalog
+from search import catalog, console
 from search.data import Split, Splits, Target
 from search.tasks import Task
 from search.training.survey import Sizes, survey
@@ -48,6 +48,17 @@ def test_a_data_set_without_files_or_labels_is_surveyed_too():
     found = survey(Splits(faces.classes, train), 24).splits["train"]
     assert (found.items, sum(found.counts.values()), found.unlabelled) == (count, 3, count - 3)
     assert (found.groups, found.sizes, found.unreadable) == (1, None, {})
+
+
+def test_the_notes_of_a_data_set_are_shown_and_change_no_fingerprint():
+    faces = catalog.dataset("synthetic_faces")(Path(), images=14, test_images=7, subjects=6)
+    noted = dataclasses.replace(faces, notes=("3 files are left out: [a], b, c.",))
+    assert noted.fingerprint() == faces.fingerprint()
+    found = survey(noted, 16)
+    assert found.notes == noted.notes
+    with console.terminal.capture() as capture:
+        console.show(console.survey_tables(found))
+    assert "3 files are left out: [a], b, c." in capture.get()
 
 
 def test_nothing_readable_leaves_the_sizes_unknown(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -24,6 +25,9 @@ _TOO_LARGE = f"larger than {MAX_PIXELS // 1_000_000} megapixels"
 class FileImages:
     """One image file an item; paths are relative to `root`.
 
+    boxes: int64 (N, 4): the left, upper, right and lower edge, in pixels of the upright image, of the part that
+        is taken of each; what lies beyond the image is black. Four zeros, or None for all, take it whole.
+
     Files are turned upright by their EXIF orientation and resized bilinearly (with antialiasing) to a square
     whatever their shape, as is usual for face crops. Transparent pixels show mid-grey. 16-bit grey is scaled
     from its full range. Of an animation the first frame counts.
@@ -31,13 +35,14 @@ class FileImages:
 
     paths: tuple[str, ...]
     root: Path
+    boxes: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def fingerprint(self) -> str:
-        """A hash of every path and every file's content; a missing file counts as one."""
-        digest = blake2b(digest_size=16)
+        """A hash of every path, box and file's content; a missing file counts as one."""
+        digest = blake2b(b"" if self.boxes is None else self.boxes.tobytes(), digest_size=16)
         with ThreadPoolExecutor() as threads:
             for path, content in zip(self.paths, threads.map(self._content, self.paths), strict=True):
                 digest.update(os.fsencode(path) + b"\0" + content)
@@ -48,11 +53,12 @@ class FileImages:
         pixels = np.zeros((len(indices), size, size, 3), np.uint8)
         reasons = {}
         files = [self.root / self.paths[index] for index in indices]
+        boxes = [[0, 0, 0, 0]] * len(files) if self.boxes is None else self.boxes[indices].tolist()
         # The filters hold for all threads; Pillow warns of odd metadata, which does not matter here.
         with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            for position, result in enumerate(threads.map(lambda file: _read(file, size), files)):
+            for position, result in enumerate(threads.map(lambda file, box: _read(file, box, size), files, boxes)):
                 if isinstance(result, str):
                     reasons[position] = result
                 else:
@@ -74,16 +80,18 @@ class FileImages:
             return b"unreadable"
 
 
-def _read(file: Path, size: int) -> Pixels | str:
+def _read(file: Path, box: Sequence[int], size: int) -> Pixels | str:
     try:
         if file.stat().st_size == 0:
             return "file is empty"
         with Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 return _TOO_LARGE
-            image.draft(None, (2 * size, 2 * size))  # decodes large JPEG photographs at a fraction of their size
+            if not any(box):
+                image.draft(None, (2 * size, 2 * size))  # decodes large JPEGs at a fraction of their size
             ImageOps.exif_transpose(image, in_place=True)
-            return np.asarray(_rgb(image).resize((size, size), Image.Resampling.BILINEAR))
+            part = _cropped(image, box) if any(box) else image
+            return np.asarray(_rgb(part).resize((size, size), Image.Resampling.BILINEAR))
     except FileNotFoundError:
         return "file is missing"
     except UnidentifiedImageError:
@@ -92,6 +100,15 @@ def _read(file: Path, size: int) -> Pixels | str:
         return _TOO_LARGE
     except Exception as error:  # a malformed file can raise anything from within a decoder
         return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _cropped(image: Image.Image, box: Sequence[int]) -> Image.Image:
+    left, upper, right, lower = box
+    if max(left, 0) >= min(right, image.width) or max(upper, 0) >= min(lower, image.height):
+        raise ValueError(f"its box {tuple(box)} lies outside the image of {image.width} x {image.height} pixels")
+    if (right - left) * (lower - upper) > MAX_PIXELS:
+        raise ValueError(f"its box {tuple(box)} is {_TOO_LARGE}")
+    return image.crop((left, upper, right, lower))
 
 
 def _dimensions(file: Path) -> tuple[int, int]:
