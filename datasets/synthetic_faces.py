@@ -25,14 +25,14 @@ from numpy.typing import NDArray
 
 from search.data import About, Indices, Pixels, Split, Splits, Target
 from search.errors import DatasetError
-from search.tasks import ACTION_UNITS, EKMAN_NEUTRAL, Task
+from search.tasks import ACTION_UNITS, EKMAN, EKMAN_NEUTRAL, Task
 
 Array = NDArray[Any]  # float32 unless said otherwise
 Parameters = Mapping[str, Array]
 Ranges = Mapping[str, tuple[float, float]]
 
 ABOUT = About(
-    summary="rendered faces, as many as asked for, with expression, valence, arousal and action units",
+    summary="rendered faces, single or in sequences with sound: expression, valence, arousal, action units",
     terms="free for any use",
     access="nothing to get: they are drawn",
 )
@@ -41,6 +41,10 @@ RENDERER = 1  # to be raised whenever the same options would give other pixels
 PIXELS_AT_ONCE = 2**16  # faces are drawn in chunks whose planes fit the processor's cache
 PRESENT = 0.3  # an action unit is labelled as present when its intensity, from 0 to 1, is above this
 UNITS = (*ACTION_UNITS, 5, 9, 20)  # upper lid raiser, nose wrinkler and lip stretcher are drawn but not labelled
+EPISODE = 40  # frames an expression takes to come and go, about
+SHORTEST = 20  # frames of a sequence
+BANDS = 64  # of a sound's spectrum
+WANDERING = ("centre_x", "centre_y", "roll", "yaw", "nod", "gaze_x", "gaze_y")  # from frame to frame, of SCENE
 STRENGTH = (2.5, 0.9)  # parameters of the beta distribution of an expression's strength: mean 0.74
 
 # fmt: off
@@ -123,29 +127,59 @@ def load(
     test_images: int = 700,
     subjects: int = 150,
     mislabelled: float = 0.05,
+    frames: int = 0,
+    missing: float = 0.0,
     seed: int = 0,
 ) -> Splits:
-    """Faces of seven expressions, in the order of `search.tasks.EKMAN_NEUTRAL`, equally many of each.
+    """Faces of seven expressions, in the order of `search.tasks.EKMAN_NEUTRAL`, equally many single ones of each.
 
     root: ignored; the faces are rendered, not read.
     images, test_images: how many there are to train on (validation is carved from these) and to test on.
-    subjects: different people; training and test share none of them.
+    subjects: different people; training and test share none of them. Every sequence shows a person of its own,
+        however many these are.
     mislabelled: share of the training images, in [0, 1), whose expression label is wrong. Test labels are right.
+    frames: 0 for single images. Otherwise the images are the frames of sequences of this length, which must divide
+        the numbers of images. A person makes one expression after another, about one in `EPISODE` frames,
+        each with an onset, an apex and an offset, and neutral in between; head and eyes wander. A frame has the
+        expression while its action units are above `PRESENT` of their apex. Sequences have `RenderedSounds`.
+    missing: of sequences, the share of the labels of expression, of valence and arousal, and of each action unit
+        that is missing, in [0, 1), in stretches of frames; in training and in test.
     seed: everything random comes from it, 0 or more; the same arguments give the same faces.
 
-    Targets: expression; action units (1 above an intensity of `PRESENT`); valence and arousal (the expression's
-    place on the circumplex times its strength, and a small jitter); 22 landmarks: for the left, then the right
-    side the brow's inner end, middle and outer end, the eye's inner and outer corner, top and bottom, and the
-    mouth's corner; then nose tip, upper lip's top and bottom, lower lip's top and bottom, chin.
-    Groups are subjects. Raises DatasetError when an argument can't be met.
+    Targets: expression (in sequences most often neutral); action units (1 above an intensity of `PRESENT`);
+    valence and arousal (the expression's place on the circumplex times its strength, and a small jitter); 22
+    landmarks: for the left, then the right side the brow's inner end, middle and outer end, the eye's inner and
+    outer corner, top and bottom, and the mouth's corner; then nose tip, upper lip's top and bottom, lower lip's
+    top and bottom, chin.
+    Groups are subjects, and so sequences. Raises DatasetError when an argument can't be met.
     """
     classes = len(EKMAN_NEUTRAL)
     _at_least(images=(images, classes), test_images=(test_images, classes), subjects=(subjects, 2), seed=(seed, 0))
-    if not 0 <= mislabelled < 1:
-        raise DatasetError(f"synthetic_faces: mislabelled is {mislabelled}; give a share of 0 or more, below 1.")
+    for name, share in {"mislabelled": mislabelled, "missing": missing}.items():
+        if not 0 <= share < 1:
+            raise DatasetError(f"synthetic_faces: {name} is {share}; give a share of 0 or more, below 1.")
+    if frames:
+        return _of_sequences(images, test_images, frames, mislabelled, missing, seed)
+    if missing:
+        raise DatasetError(
+            "synthetic_faces: labels can only be missing of sequences; give frames, too, or no missing."
+        )
     tested = min(max(round(subjects * test_images / (images + test_images)), 1), subjects - 1)
     train = _split("train", images, range(subjects - tested), mislabelled, seed)
     test = _split("test", test_images, range(subjects - tested, subjects), 0.0, seed)
+    return Splits(classes=EKMAN_NEUTRAL, train=train, test=test)
+
+
+def _of_sequences(
+    images: int, test_images: int, frames: int, mislabelled: float, missing: float, seed: int
+) -> Splits:
+    _at_least(frames=(frames, SHORTEST), images=(images, 2 * frames), test_images=(test_images, frames))
+    for name, count in {"images": images, "test_images": test_images}.items():
+        if count % frames:
+            raise DatasetError(f"synthetic_faces: {name} is {count}; give a multiple of the {frames} frames.")
+    people, tested = images // frames, test_images // frames
+    train = _sequences("train", range(people), frames, mislabelled, missing, seed)
+    test = _sequences("test", range(people, people + tested), frames, 0.0, missing, seed)
     return Splits(classes=EKMAN_NEUTRAL, train=train, test=test)
 
 
@@ -201,6 +235,45 @@ class RenderedFaces:
         pixels[...] = np.moveaxis(canvas.rgb.astype(np.uint8), 0, -1)
 
 
+@dataclass(frozen=True)
+class RenderedSounds:
+    """What is heard at each of the N frames of a split's sequences: made-up spectra of a voice in BANDS bands.
+
+    It is the louder the more aroused the person is, a band about a third of the way up (a vowel's formant) is the
+    stronger the wider the mouth is open, and a low one belongs to the person; there is some noise. Values are
+    about 0 to 1.
+
+    options, key: as of `RenderedFaces`. arousal: (N,), from -1 to 1. opening: (N,), from 0 to 1. pitch: (N,), the
+    place of the person's band, from 0 to 1.
+    """
+
+    options: str
+    key: tuple[int, int]
+    arousal: Array = field(repr=False, compare=False)
+    opening: Array = field(repr=False, compare=False)
+    pitch: Array = field(repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.arousal)
+
+    def fingerprint(self) -> str:
+        """A hash of the options and of the version."""
+        return hashlib.sha256(f"sounds {RENDERER} {self.options}".encode()).hexdigest()[:16]
+
+    def decode(self, indices: Indices) -> NDArray[np.float32]:
+        """float32 (n, BANDS): see `search.data.Sounds`."""
+        bands = np.linspace(0, 1, BANDS)
+        arousal, opening, pitch = (values[indices, None] for values in (self.arousal, self.opening, self.pitch))
+        loudness = (0.4 + 0.3 * arousal) * (1 - 0.5 * bands)
+        formant, fundamental = np.exp(-(((bands - 0.35) / 0.11) ** 2)), np.exp(-(((bands - pitch) / 0.04) ** 2))
+        voice = loudness + 0.4 * opening * formant + 0.2 * fundamental
+        counter = [[0, 0, 1, index] for index in indices.tolist()]  # the grain of the images has a 0 for the 1
+        noise = [
+            np.random.Philox(key=self.key, counter=at).random_raw(BANDS // 8).view(np.uint8) for at in counter
+        ]
+        return _clip(voice + 0.1 * (np.array(noise).reshape(-1, BANDS) / 255 - 0.5), 0.0, 2.0)
+
+
 # The numbers of a split
 
 
@@ -213,8 +286,7 @@ def _split(name: str, count: int, subjects: range, mislabelled: float, seed: int
     rows = generator.permutation(np.arange(count) % len(subjects))
     people = _people(len(subjects), generator)
     given = {number: values[rows] for number, values in people.items()} | _scenes(count, generator)
-    moved = given | _shape(given, units, generator)
-    parameters = {number: values.astype(np.float32) for number, values in moved.items()}
+    parameters = _parameters(given, units, _unevenness(count, generator))
     affect = np.array([CIRCUMPLEX[expression] for expression in EKMAN_NEUTRAL])[expressions] * strengths
     targets = {
         Task.ACTION_UNITS: (units[:, : len(ACTION_UNITS)] > PRESENT).astype(np.uint8),
@@ -228,6 +300,99 @@ def _split(name: str, count: int, subjects: range, mislabelled: float, seed: int
         items=tuple(f"{name}/{item:06d}" for item in range(count)),
         groups=rows + subjects.start,
     )
+
+
+def _sequences(name: str, people: range, frames: int, mislabelled: float, missing: float, seed: int) -> Split:
+    key = (seed, ("train", "test").index(name))
+    generator = np.random.default_rng((*key, frames))
+    count, shape = len(people) * frames, (len(people), frames)
+    expressions, units, affect = _episodes(*shape, generator)
+    identities = _people(len(people), generator)
+    still = identities | _scenes(len(people), generator)
+    given = {number: np.repeat(values, frames, axis=0) for number, values in still.items()}
+    for number in WANDERING:
+        low, high = SCENE[number]
+        place = (high + low) / 2 + (high - low) / 2 * _drift(*shape, 1, generator).reshape(count)
+        given[number] = 0.6 * given[number] + 0.4 * place
+    parameters = _parameters(given, units, np.repeat(_unevenness(len(people), generator), frames, axis=0))
+    options = f"{name} {people} of {frames} {mislabelled} {seed}"
+    pitch = np.repeat(generator.uniform(0.05, 0.2, len(people)), frames)
+    jitter = 0.05 * _drift(*shape, 2, generator).reshape(count, 2)
+    values = {
+        Task.ACTION_UNITS: (units[:, : len(ACTION_UNITS)] > PRESENT).astype(np.uint8),
+        Task.VALENCE_AROUSAL: _clip(affect + jitter, -1.0, 1.0),
+        Task.LANDMARKS: _landmarks(parameters),
+        Task.EXPRESSION: _mislabel(expressions, mislabelled, generator),
+    }
+    attention = _drift(*shape, 2 + len(ACTION_UNITS), generator).reshape(count, -1)
+    there = attention >= np.quantile(attention, missing, axis=0)
+    masks: dict[Task, NDArray[np.bool_]] = {
+        Task.ACTION_UNITS: there[:, 2:],
+        Task.VALENCE_AROUSAL: there[:, 0],
+        Task.LANDMARKS: np.ones(count, np.bool_),
+        Task.EXPRESSION: there[:, 1],
+    }
+    opening = units[:, [UNITS.index(25), UNITS.index(26)]] @ np.array([0.4, 0.6])
+    return Split(
+        images=RenderedFaces(options, key, parameters),
+        targets={task: Target(values[task], masks[task]) for task in values},
+        items=tuple(f"{name}/{person:04d}/{frame:05d}" for person in people for frame in range(1, frames + 1)),
+        groups=np.repeat(np.arange(people.start, people.stop), frames),
+        sounds=RenderedSounds(options, key, affect[:, 1], opening, pitch),
+    )
+
+
+def _parameters(given: dict[str, Array], units: Array, uneven: Array) -> Parameters:
+    """What `RenderedFaces` draws of people and scenes, (N, ...), and action units, (N, 15)."""
+    moved = given | _shape(given, units, uneven)
+    return {number: values.astype(np.float32) for number, values in moved.items()}
+
+
+def _episodes(sequences: int, frames: int, generator: np.random.Generator) -> tuple[Indices, Array, Array]:
+    """(N,) expressions, (N, 15) intensities of UNITS, and (N, 2) valence and arousal of sequences of expressions.
+
+    Sequences are cut into episodes of equal length. In each an expression comes and goes; its action units
+    do so a little one after the other.
+    """
+    each = max(1, round(frames / EPISODE))
+    count = sequences * each
+    shown = generator.permutation(np.arange(count) % len(EKMAN))  # in EKMAN_NEUTRAL, too, neutral being the last
+    strengths = generator.beta(*STRENGTH, (count, 1))
+    apexes = _units(shown, strengths, generator)  # (count, 15)
+    begin, end = generator.uniform(0.05, 0.2, (count, 1)), generator.uniform(0.6, 0.7, (count, 1))
+    onset, offset = generator.uniform(0.15, 0.25, (2, count, 1))
+    lags = generator.uniform(0.0, 0.05, apexes.shape)
+
+    episode, moment = np.divmod(np.arange(frames) * each / frames, 1)  # the moment within it, from 0 to 1
+    rows = (np.arange(sequences)[:, None] * each + episode.astype(np.int64)).ravel()  # the episode of each frame
+    since = np.tile(moment, sequences)[:, None] - np.append(lags, np.zeros((count, 1)), axis=1)[rows]
+    strength = _ramp((since - begin[rows]) / onset[rows]) * (1 - _ramp((since - end[rows]) / offset[rows]))
+    places = np.array([CIRCUMPLEX[expression] for expression in EKMAN])[shown] * strengths
+    shows = strength[:, -1] > PRESENT
+    expressions = np.where(shows, shown[rows], EKMAN_NEUTRAL.index("neutral"))
+    return expressions, apexes[rows] * strength[:, :-1], places[rows] * strength[:, -1:]
+
+
+def _ramp(share: Array) -> Array:
+    """From 0 to 1 as `share` does, with a smooth beginning and end."""
+    share = np.clip(share, 0.0, 1.0)
+    ramp: Array = (3 - 2 * share) * share**2
+    return ramp
+
+
+def _drift(sequences: int, frames: int, columns: int, generator: np.random.Generator) -> Array:
+    """(sequences, frames, columns) numbers from -1 to 1 that wander smoothly from frame to frame."""
+    periods = generator.uniform(40, 160, (2, sequences, 1, columns))  # frames
+    phases = generator.uniform(0, 2 * np.pi, periods.shape)
+    time = np.arange(frames)[:, None]
+    first, second = np.sin(2 * np.pi * time / periods + phases)
+    waves: Array = (first + second) / 2
+    return waves
+
+
+def _unevenness(count: int, generator: np.random.Generator) -> Array:
+    """(N, 2): how much more or less than the other the left and the right side of the face move."""
+    return generator.uniform(-0.15, 0.15, (count, 2))
 
 
 def _clip(values: Array, low: float, high: float) -> Array:
@@ -309,11 +474,10 @@ def _scenes(count: int, generator: np.random.Generator) -> dict[str, Array]:
 # Geometry
 
 
-def _shape(given: Parameters, units: Array, generator: np.random.Generator) -> dict[str, Array]:
+def _shape(given: Parameters, units: Array, uneven: Array) -> dict[str, Array]:
     """Where the parts of each face are once action units and the pose of the head have moved them."""
     moved = {name: units @ np.array([effect.get(unit, 0.0) for unit in UNITS]) for name, effect in EFFECTS.items()}
-    uneven = 1 + generator.uniform(-0.15, 0.15, (len(units), 2))
-    sides = {name: values[:, None] * uneven for name, values in moved.items()}
+    sides = {name: values[:, None] * (1 + uneven) for name, values in moved.items()}
     signs = {name: moved[name] for name in ("knit", "cheek", "wrinkle", "smile", "frown")}
     return signs | _eyes_and_brows(given, moved, sides) | _nose_and_mouth(given, moved, sides)
 

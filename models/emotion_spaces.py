@@ -35,7 +35,7 @@ _LONGEST_LINE = 200  # characters of each list of keys in a refusal
 
 def build(
     *,
-    heads: dict[str, int],
+    columns: dict[str, int],
     image_size: int,
     network: str = "resnet50",
     weights: str | None = None,
@@ -47,7 +47,7 @@ def build(
 
     In training it gives (logits, penalty), a scalar.
 
-    heads: columns of each space, or of each data set's own head.
+    columns: of each space's head, or of each data set's own.
     network: resnet18, resnet34, resnet50, resnet101, mobilenet_v2, vit_b_16 or vit_b_32 of torchvision, or else
         the name of any model in timm.
     weights: file of its pretrained weights, a state dict saved by torch or in safetensors, with the names that the
@@ -67,7 +67,7 @@ def build(
         )
     backbone = _backbone(network, image_size, weights)
     projection = nn.Linear(_width(backbone, network, image_size), exchange)
-    return EmotionSpaces(backbone, projection, heads, head, inverse_weight)
+    return EmotionSpaces(backbone, projection, columns, head, inverse_weight)
 
 
 class EmotionSpaces(nn.Module):

@@ -20,7 +20,7 @@ _PUBLISHED_ORDER = {"valence_arousal": 0, "action_units": 1}  # expressions come
 
 def build(
     *,
-    heads: dict[str, int],
+    columns: dict[str, int],
     features: dict[str, int],
     sounds: bool = False,
     channels: int = 128,
@@ -36,7 +36,7 @@ def build(
     1 + 2 (kernel_size - 1) (2^blocks - 1) = 121 frames, and have 968,832 parameters for vectors of 512 before the
     heads.
 
-    heads: columns of each task's output. features: widths of the parts of a vector, in order.
+    columns: of each task's output. features: widths of the parts of a vector, in order.
     sounds: whether the part "sounds" is read with the part "images" (multimodal), or the images alone.
     channels: of every convolution. blocks: of two convolutions each, dilated by 1, 2, 4, ... kernel_size: of each.
     dropout: of whole channels, in [0, 1).
@@ -61,7 +61,7 @@ def build(
     temporal = nn.Sequential(
         *(Block(*sides, kernel_size, 2**i, dropout) for i, sides in enumerate(zip(inputs, widths, strict=True)))
     )
-    return Tcn(features, read, temporal, heads, channels, attention and len(heads) > 1, task_index)
+    return Tcn(features, read, temporal, columns, channels, attention and len(columns) > 1, task_index)
 
 
 class Tcn(nn.Module):

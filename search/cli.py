@@ -165,7 +165,9 @@ def _add_group(group: "Subparsers", name: str, summary: str) -> "Subparsers":
 def _add_study_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", help="a name from studies/, or the path of a .yaml file")
     parser.add_argument("--preset", help="lay this preset of the file over it, such as quick")
-    parser.add_argument("--root", help="the data set's folder, in place of the one in the file")
+    parser.add_argument(
+        "--root", "--data-root", dest="root", help="the data set's folder, in place of the one in the file"
+    )
 
 
 def _add_json(parser: argparse.ArgumentParser, summary: str = "print JSON") -> None:

@@ -10,7 +10,7 @@ from search.tasks import OBJECTIVES
 
 _OF_IMAGES = ("mixup_alpha", "cutmix_alpha")
 _OF_SEQUENCES = ("window", "hop")
-_OF_SEVERAL = ("output_heads", "batches")
+_OF_SEVERAL = ("output_heads", "batches", "train_on")
 
 
 def disagreements(parts: dict[str, Any]) -> Iterator[Finding]:

@@ -88,7 +88,7 @@ def layout(recipe: Recipe, data: Prepared) -> Layout:
     Raises DatasetError where the study's data set has no labels of a task.
     """
     heads: dict[tuple[Task, str], Head] = {}
-    members = [("", "both", data), *data.companions]
+    members = [("", "both", data), *_companions(recipe, data)]
     owned: list[list[tuple[Task, str]]] = []
     width = 0
     for name, use, member in members:
@@ -161,6 +161,15 @@ def classes_of(layout: Layout, values: Tensor, mask: Tensor) -> Tensor:
             there = mask[:, head.first]
             classes[there] = head.first + values[there, head.columns].argmax(dim=1)
     return classes
+
+
+def _companions(recipe: Recipe, data: Prepared) -> Iterator[tuple[str, str, Prepared]]:
+    """The data sets beside the study's own; where only that is trained on, those to be tested."""
+    for name, use, companion in data.companions:
+        if recipe.knobs.train_on == "all":
+            yield name, use, companion
+        elif use != "train":
+            yield name, "test", companion
 
 
 def _described(use: str, data: Prepared) -> CachedSplit:

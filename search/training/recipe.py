@@ -31,6 +31,9 @@ class Knobs(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     epochs: int = Field(30, ge=1, description="Passes over the training split.")
+    early_stopping: int = Field(
+        0, ge=0, description="Epochs in a row without a better one after which a run ends; 0 is never."
+    )
     batch_size: int = Field(
         64,
         ge=2,
@@ -108,6 +111,9 @@ class Knobs(BaseModel):
         1.0, description="Weight of valence's and arousal's loss in the sum."
     )
     action_unit_weight: NonNegative = Field(1.0, description="Weight of the action units' loss in the sum.")
+    train_on: Literal["all", "own"] = Field(
+        "all", description="Of several data sets: whether those beside the study's own are trained on, too."
+    )
     output_heads: Literal["shared", "per_space", "per_dataset"] = Field(
         "shared",
         description="Of several data sets. shared: all are held against the classes of the study's own, by name; "

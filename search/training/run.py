@@ -34,6 +34,7 @@ from search.training.optimizers import optimizer_of, take_step
 from search.training.parts import freeze
 from search.training.recipe import Recipe
 from search.training.schedules import learning_rate, plateau_ratio
+from search.training.stopping import is_over
 
 
 class Purpose(IntEnum):
@@ -72,9 +73,9 @@ def train(
         history = run.resume(checkpoints)
         on_begin(len(history))
         yield from history
-        for number in range(len(history) + 1, recipe.knobs.epochs + 1):
-            history.append(run.epoch(number, history))
-            checkpoints.try_to_save(number, run.state(history))
+        while not is_over(recipe.knobs, recipe.objective, run.values(history)):
+            history.append(run.epoch(len(history) + 1, history))
+            checkpoints.try_to_save(len(history), run.state(history))
             yield history[-1]
 
 
@@ -136,6 +137,10 @@ class _Run:
             samples_per_second=self.samples / (trained - start),
         )
 
+    def values(self, history: list[Epoch]) -> list[float]:
+        """The objective of each epoch."""
+        return [epoch.metrics[self.recipe.objective] for epoch in history]
+
     def state(self, history: list[Epoch]) -> dict[str, Any]:
         """All that a later attempt needs."""
         return {
@@ -171,8 +176,7 @@ class _Run:
         self.model.train()
         for part in self.frozen:
             part.eval()
-        values = [epoch.metrics[self.recipe.objective] for epoch in history]
-        reduced = plateau_ratio(self.knobs, self.recipe.objective, values)
+        reduced = plateau_ratio(self.knobs, self.recipe.objective, self.values(history))
         batches = self.training.shuffled(self.knobs.batch_size, self._seed(Purpose.ORDER, number))
         losses, lr = [], 0.0
         first = (number - 1) * self.steps_per_epoch

@@ -21,6 +21,7 @@ from search.store.tickets import Ending, Lease
 from search.tasks import turned
 from search.training.epoch import Epoch
 from search.training.recipe import Recipe
+from search.training.stopping import is_over
 from search.worker.child_process import ChildDied
 from search.worker.data import DataSource
 from search.worker.desk import Desk
@@ -133,7 +134,8 @@ class Attempt:
     def _begin(self, resumed_from: int) -> None:
         self._resumed_from = resumed_from
         log.info("ticket %s: training begins after epoch %s", self._lease.number, resumed_from)
-        if self._concludes and resumed_from < self._recipe.knobs.epochs:
+        least = 1 if self._recipe.knobs.early_stopping else self._recipe.knobs.epochs
+        if self._concludes and resumed_from < least:
             log.warning(
                 "ticket %s: the run of ticket %s is trained again, for its checkpoints can't be reached. "
                 "Set SEARCH_CHECKPOINTS to a place that every worker reaches.",
@@ -171,11 +173,15 @@ class Attempt:
             self._desk.metrics.epoch_done(
                 self._study.row.name, seconds=epoch.seconds, samples_per_second=epoch.samples_per_second
             )
-        if epoch.number == self._recipe.knobs.epochs or not self._should_prune(epoch, ended):
+        if self._is_over() or not self._should_prune(epoch, ended):
             return None
         self._end("pruned", self._value(epoch), f"{tickets.PRUNED} {epoch.number}")
         self._child.abandon()
         return "pruned"
+
+    def _is_over(self) -> bool:
+        values = [self._value(epoch) for epoch in self._epochs]
+        return is_over(self._recipe.knobs, self._study.row.definition.objective, values)
 
     def _should_prune(self, epoch: Epoch, ended: int) -> bool:
         """The pruner is asked about every epoch, for it keeps count; an earlier attempt had its answer."""

@@ -17,7 +17,7 @@ from search.errors import ModelError, WeightsError
 build = catalog.model("emotion_spaces")
 
 SPACES = {"polar": 2, "valence_arousal": 2, "ekman": 6, "ekman_neutral": 7, "mikels": 8}
-SMALL: dict[str, Any] = {"heads": SPACES, "image_size": 32, "network": "test_resnet"}
+SMALL: dict[str, Any] = {"columns": SPACES, "image_size": 32, "network": "test_resnet"}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -36,7 +36,7 @@ def parameters(model: nn.Module) -> int:
 def on_paper(**arguments: Any) -> nn.Module:
     """A network without memory: its shapes alone are counted."""
     with torch.device("meta"):
-        model: nn.Module = build(**{"image_size": 224, "heads": SPACES} | arguments)
+        model: nn.Module = build(**{"image_size": 224, "columns": SPACES} | arguments)
     return model
 
 
@@ -95,7 +95,7 @@ def test_columns_are_in_the_order_of_the_heads() -> None:
 
 
 def test_penalty_is_the_error_of_the_inverse_heads() -> None:
-    model = build(**SMALL | {"heads": {"polar": 2, "mikels": 8}}, inverse_weight=4.0)
+    model = build(**SMALL | {"columns": {"polar": 2, "mikels": 8}}, inverse_weight=4.0)
     vectors: list[Tensor] = []
     model.projection.register_forward_hook(lambda _module, _inputs, output: vectors.append(output))
     logits, penalty = model(torch.rand(6, 3, 32, 32))
@@ -107,7 +107,7 @@ def test_penalty_is_the_error_of_the_inverse_heads() -> None:
 
 def test_training_lowers_the_loss() -> None:
     torch.manual_seed(0)
-    model = build(**SMALL | {"heads": {"mikels": 8, "ekman": 6}}, inverse_weight=1.0)
+    model = build(**SMALL | {"columns": {"mikels": 8, "ekman": 6}}, inverse_weight=1.0)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     images, labels = torch.rand(12, 3, 32, 32), torch.arange(12) % 6
     losses = []
@@ -161,7 +161,7 @@ def test_positions_of_a_vit_are_stretched_to_the_images(tmp_path: Path) -> None:
         published = torchvision.models.vit_b_32()
     state = {key: torch.zeros(1).expand(tensor.shape) for key, tensor in published.state_dict().items()}
     torch.save(state | {"encoder.pos_embedding": torch.rand(1, 50, 768)}, tmp_path / "vit.pth")
-    model = build(heads=SPACES, image_size=64, network="vit_b_32", weights=str(tmp_path / "vit.pth"))
+    model = build(columns=SPACES, image_size=64, network="vit_b_32", weights=str(tmp_path / "vit.pth"))
     assert model.backbone.encoder.pos_embedding.shape == (1, 5, 768)
 
 

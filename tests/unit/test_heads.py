@@ -138,6 +138,19 @@ def test_a_data_set_for_testing_alone_has_no_head_of_its_own() -> None:
     assert [member.name for member in found.trained] == ["faces"]
 
 
+def test_only_the_own_data_set_is_trained_on_where_the_recipe_says_so() -> None:
+    companions = (
+        ("both", "both", prepared(hard([1, 2]), name="both")),
+        ("only", "train", prepared(hard([1, 2]), name="only")),
+    )
+    data = prepared(hard([0, 1]), companions=companions)
+    found = layout(recipe(train_on="own", output_heads="per_dataset"), data)
+    assert [(member.name, member.use) for member in found.members] == [("faces", "both"), ("both", "test")]
+    assert [head.name for head in found.heads] == ["faces"]
+    everything = layout(recipe(output_heads="per_dataset"), data)
+    assert [member.name for member in everything.trained] == ["faces", "both", "only"]
+
+
 def test_answers_begin_with_what_is_judged() -> None:
     data = prepared(FACES)
     chosen = recipe("ccc_valence", tasks="expression+valence")

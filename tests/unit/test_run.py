@@ -284,6 +284,13 @@ def test_a_frozen_backbone_keeps_its_weights_and_its_statistics(
     assert any(name.startswith("backbone.") for name in moved) == (ratio > 0)
 
 
+def test_a_run_that_gets_no_better_ends_and_stays_ended(data: Prepared, tmp_path: Path) -> None:
+    whole = recipe(epochs=9, early_stopping=2, lr=1e-12, optimizer="sgd")
+    first = list(epochs(whole, data, tmp_path))
+    assert [epoch.number for epoch in first] == [1, 2, 3]
+    assert list(epochs(whole, data, tmp_path, attempt=2, on_step=abandon_after(0))) == first
+
+
 def test_batches_that_make_no_whole_step_are_left_out(data: Prepared, tmp_path: Path) -> None:
     calls: list[None] = []
     whole = recipe(epochs=1, batch_size=16, accumulate=2)

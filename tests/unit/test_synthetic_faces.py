@@ -169,7 +169,7 @@ def test_each_persons_mouth_corners_rise_in_happiness_and_fall_in_sadness() -> N
 
 def render(given: Any, units: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """The same people, seen in the same way, with these action units: pixels and landmarks in pixels."""
-    shape = faces._shape(given, units, np.random.default_rng(1))
+    shape = faces._shape(given, units, faces._unevenness(len(units), np.random.default_rng(1)))
     parameters = {name: values.astype(np.float32) for name, values in (given | shape).items()}
     pixels, _ = faces.RenderedFaces("", (0, 0), parameters).decode(np.arange(len(units)), 112)
     return pixels.astype(np.int64), faces._landmarks(parameters) * 112
@@ -260,3 +260,145 @@ def test_the_fingerprint_tells_options_and_splits_apart(splits: Splits) -> None:
 
 def test_another_seed_gives_other_faces(splits: Splits) -> None:
     assert (decode(splits.train, [0], 48) != decode(load(seed=1).train, [0], 48)).mean() > 0.5
+
+
+# Sequences
+
+FRAMES = 120
+
+
+@pytest.fixture(scope="module")
+def sequences() -> Splits:
+    return load(images=40 * FRAMES, test_images=10 * FRAMES, frames=FRAMES, missing=0.2, mislabelled=0.0)
+
+
+def by_sequence(values: NDArray[Any]) -> NDArray[Any]:
+    return values.reshape(-1, FRAMES, *values.shape[1:])
+
+
+def test_single_images_are_what_they_were_before_there_were_sequences(splits: Splits) -> None:
+    assert splits.train.images.fingerprint() == "baf6b5553a2eca61"
+    assert load(frames=0, missing=0.0).fingerprint() == splits.fingerprint()
+    assert splits.train.sounds is None
+
+
+def test_a_sequence_is_one_person_and_its_frames_are_in_order(sequences: Splits) -> None:
+    assert sequences.test is not None
+    for split, people in ((sequences.train, range(40)), (sequences.test, range(40, 50))):
+        assert split.groups is not None
+        assert split.groups.tolist() == [person for person in people for _ in range(FRAMES)]
+        assert list(split.items) == sorted(split.items)
+        shapes = {task: (target.values.dtype.name, target.values.shape) for task, target in split.targets.items()}
+        assert shapes == {
+            Task.EXPRESSION: ("int64", (len(split.items),)),
+            Task.ACTION_UNITS: ("uint8", (len(split.items), 12)),
+            Task.VALENCE_AROUSAL: ("float32", (len(split.items), 2)),
+            Task.LANDMARKS: ("float32", (len(split.items), 22, 2)),
+        }
+    assert sequences.train.items[FRAMES] == "train/0001/00001"
+
+
+def test_an_expression_has_onset_apex_and_offset(sequences: Splits) -> None:
+    shown = by_sequence(expression(sequences.train))
+    neutral = EKMAN_NEUTRAL.index("neutral")
+    assert (shown[:, 0] == neutral).all()
+    assert (shown[:, -1] == neutral).all()
+    counts = np.bincount(shown.ravel(), minlength=7)
+    assert counts[:neutral].min() > 0.7 * counts[:neutral].max()
+    assert 0.3 < counts[neutral] / counts.sum() < 0.7
+    affect = by_sequence(sequences.train.targets[Task.VALENCE_AROUSAL].values)
+    assert np.abs(np.diff(affect, axis=1)).max() < 0.25  # nothing jumps
+    strength = np.linalg.norm(affect, axis=2)
+    for row, signs in zip(strength, shown != neutral, strict=True):
+        starts, ends = (np.flatnonzero(np.diff(signs.astype(int)) == step) + 1 for step in (1, -1))
+        assert 2 <= len(starts) == len(ends) <= 3
+        for start, end in zip(starts, ends, strict=True):
+            middle = row[(start + end) // 2]
+            assert middle > row[start - 1]
+            assert middle > row[end]
+
+
+def test_action_units_come_and_go_with_the_expression(sequences: Splits) -> None:
+    shown = expression(sequences.train)
+    units = sequences.train.targets[Task.ACTION_UNITS].values
+    rates = {name: units[shown == index].mean(axis=0) for index, name in enumerate(EKMAN_NEUTRAL)}
+    assert rates["happiness"][ACTION_UNITS.index(12)] > 0.7
+    assert rates["surprise"][ACTION_UNITS.index(2)] > 0.7
+    assert max(rates["neutral"]) < 0.1
+
+
+def test_the_face_moves_a_little_from_frame_to_frame_and_stays_the_same_person(sequences: Splits) -> None:
+    marks = by_sequence(sequences.train.targets[Task.LANDMARKS].values)
+    assert np.abs(np.diff(marks, axis=1)).max() < 0.08
+    assert np.abs(marks[:, 0] - marks[:, FRAMES // 2]).mean() > 0.01
+    pixels = decode(sequences.train, [0, 1, FRAMES], 48).astype(np.int64)
+    assert np.abs(pixels[0] - pixels[1]).mean() < 0.5 * np.abs(pixels[0] - pixels[2]).mean()
+
+
+def test_labels_are_missing_in_stretches_of_each_task_on_its_own(sequences: Splits) -> None:
+    for split in sequences.named().values():
+        masks = [
+            split.targets[Task.EXPRESSION].mask[:, None],
+            split.targets[Task.VALENCE_AROUSAL].mask[:, None],
+            split.targets[Task.ACTION_UNITS].mask,
+        ]
+        there = np.concatenate(masks, axis=1)
+        np.testing.assert_allclose(there.mean(axis=0), 0.8, atol=0.001)
+        assert split.targets[Task.LANDMARKS].mask.all()
+        assert len(np.unique(there, axis=1).T) == 14
+        changes = np.diff(by_sequence(there).astype(int), axis=1) != 0
+        assert changes.mean() < 0.03
+    whole = load(images=4 * FRAMES, test_images=FRAMES, frames=FRAMES)
+    assert all(target.mask.all() for target in whole.train.targets.values())
+    assert whole.train.targets[Task.ACTION_UNITS].mask.shape == (4 * FRAMES, 12)
+
+
+def test_missing_labels_leave_the_faces_as_they_are(sequences: Splits) -> None:
+    whole = load(images=40 * FRAMES, test_images=10 * FRAMES, frames=FRAMES, mislabelled=0.0)
+    assert whole.train.images.fingerprint() == sequences.train.images.fingerprint()
+    np.testing.assert_array_equal(decode(whole.train, [7, 130], 32), decode(sequences.train, [7, 130], 32))
+    assert whole.fingerprint() != sequences.fingerprint()
+
+
+def test_sounds_tell_of_arousal_and_of_the_mouth(sequences: Splits) -> None:
+    assert sequences.test is not None
+    heard, targets = [], []
+    for split in (sequences.train, sequences.test):
+        assert split.sounds is not None
+        features = split.sounds.decode(np.arange(len(split.items)))
+        assert (features.shape, features.dtype.name) == ((len(split.items), 64), "float32")
+        assert features.min() >= 0
+        heard.append(np.append(features, np.ones((len(features), 1)), axis=1))
+        jaw = split.targets[Task.ACTION_UNITS].values[:, ACTION_UNITS.index(26)]
+        targets.append(np.stack([split.targets[Task.VALENCE_AROUSAL].values[:, 1], jaw], axis=1))
+    weights = np.linalg.lstsq(heard[0], targets[0], rcond=None)[0]
+    said = heard[1] @ weights
+    arousal, jaw = (np.corrcoef(said[:, column], targets[1][:, column])[0, 1] for column in (0, 1))
+    assert arousal > 0.8
+    assert jaw > 0.5
+
+
+def test_a_sound_is_the_same_whatever_it_is_decoded_with(sequences: Splits) -> None:
+    sounds = sequences.train.sounds
+    assert sounds is not None
+    together = sounds.decode(np.arange(50))
+    np.testing.assert_array_equal(sounds.decode(np.arange(49, -1, -1))[::-1], together)
+    assert len(np.unique(together, axis=0)) == 50
+    assert sounds.fingerprint() != load(images=240, test_images=120, frames=120).train.sounds.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"frames": 19}, "frames is 19; give 20 or more"),
+        ({"frames": -1}, "frames is -1; give 20 or more"),
+        ({"frames": 20, "images": 20}, "images is 20; give 40 or more"),
+        ({"frames": 30, "images": 100}, "images is 100; give a multiple of the 30 frames"),
+        ({"frames": 20, "images": 100, "test_images": 30}, "test_images is 30; give a multiple of the 20 frames"),
+        ({"frames": 20, "images": 100, "test_images": 40, "missing": 1}, "missing is 1; give a share"),
+        ({"missing": 0.5}, "labels can only be missing of sequences; give frames, too"),
+    ],
+)
+def test_sequences_that_cannot_be_met_are_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(DatasetError, match=f"synthetic_faces: {message}"):
+        load(**options)

@@ -16,7 +16,7 @@ build = catalog.model("tcn")
 TaskAttention = importlib.import_module("search.models.tcn").TaskAttention
 
 HEADS = {"valence_arousal": 2, "action_units": 12, "expression": 7}
-SMALL: dict[str, Any] = {"heads": HEADS, "features": {"images": 6, "sounds": 3}, "channels": 8, "dropout": 0.0}
+SMALL: dict[str, Any] = {"columns": HEADS, "features": {"images": 6, "sounds": 3}, "channels": 8, "dropout": 0.0}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -33,7 +33,7 @@ def parameters(model: nn.Module) -> int:
 
 
 def test_published_parameters() -> None:
-    model = build(heads=HEADS, features={"images": 512})
+    model = build(columns=HEADS, features={"images": 512})
     assert parameters(model.temporal) == 968_832
     assert {name: tuple(head.weight.shape) for name, head in model.heads.items()} == {
         "valence_arousal": (2, 128),
@@ -46,12 +46,12 @@ def test_published_parameters() -> None:
 def test_published_parameters_of_the_attention(tasks: int, counted: int) -> None:
     heads = dict(list(HEADS.items())[:tasks])
     features = {"images": 512}
-    plain, attentive = (build(heads=heads, features=features, attention=on) for on in (False, True))
+    plain, attentive = (build(columns=heads, features=features, attention=on) for on in (False, True))
     assert parameters(attentive.attention) == parameters(attentive) - parameters(plain) == counted
 
 
 def test_a_task_alone_needs_no_attention() -> None:
-    assert build(**SMALL | {"heads": {"expression": 7}}, attention=True).attention is None
+    assert build(**SMALL | {"columns": {"expression": 7}}, attention=True).attention is None
 
 
 @pytest.mark.parametrize("task_index", ["correct", "as_published"])
@@ -108,7 +108,7 @@ def test_attention_formula(tasks: int) -> None:
 
 def weights_used(tasks: list[str], task_index: str) -> list[int | None]:
     """The index of the weight by which each task's vector is multiplied, None where it stays as it is."""
-    model = build(**SMALL | {"heads": dict.fromkeys(tasks, 8)}, attention=True, task_index=task_index)
+    model = build(**SMALL | {"columns": dict.fromkeys(tasks, 8)}, attention=True, task_index=task_index)
     for head in model.heads.values():
         nn.init.eye_(head.weight)
         nn.init.zeros_(head.bias)
@@ -147,7 +147,7 @@ def test_whole_channels_are_dropped() -> None:
 
 def test_training_lowers_the_loss() -> None:
     torch.manual_seed(0)
-    model = build(**SMALL | {"heads": {"valence_arousal": 2}})
+    model = build(**SMALL | {"columns": {"valence_arousal": 2}})
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     vectors = torch.randn(4, 20, 9)
     targets = vectors[..., :2].cumsum(dim=1).tanh()
