@@ -71,6 +71,16 @@ def labelled(predictions: Predictions, metric: str) -> Flags:
     return np.asarray(np.any([none, *flags], axis=0))
 
 
+def digest(predictions: Predictions, metric: str) -> str:
+    """A short text that is the same where the metric looks at the same items and labels in the same order.
+
+    What networks say of other tasks, and whether they do, is no part of it.
+    """
+    looked_at = [part for part, _ in _asked(predictions, metric)]
+    beside = tuple(part for part in predictions.beside if any(part is each for each in looked_at))
+    return replace(predictions, beside=beside).digest()
+
+
 def rightly(predictions: Predictions) -> Flags:
     """bool (N,): whether the likeliest class is the item's own; False without a label."""
     ((part, _),) = _parts(predictions, "accuracy")

@@ -12,8 +12,11 @@ from sklearn import metrics as sklearn_metrics
 from torchmetrics.functional import concordance_corrcoef
 from torchmetrics.functional.classification import multilabel_f1_score
 
+from search.analysis.comparisons import compare
+from search.analysis.entrants import Entrant, Judged
 from search.analysis.measures import (
     classified,
+    digest,
     is_measurable,
     item_sums,
     labelled,
@@ -272,6 +275,19 @@ def test_networks_that_say_different_things_are_judged_on_the_same_items() -> No
     wordless = said(expressions.truth, np.full((300, 7), np.nan), classes=EKMAN_NEUTRAL)
     assert metrics(wordless) == () and classified(wordless) is None
     assert measured(with_beside(va, wordless), "abaw_mean") == measured(va, "ccc_mean")
+
+
+def test_what_stands_beside_makes_no_other_items_unless_it_is_judged() -> None:
+    """A study may ask whether a second task helps the first: its networks are compared on the first alone."""
+    va, expressions = with_gaps(Task.VALENCE_AROUSAL, 0), with_gaps(Task.EXPRESSION, 0)
+    assert digest(va, "ccc_valence") == digest(with_beside(va, expressions), "ccc_valence")
+    assert digest(va, "abaw_mean") != digest(with_beside(va, expressions), "abaw_mean")
+    assert digest(va, "ccc_valence") != digest(with_gaps(Task.VALENCE_AROUSAL, 1), "ccc_valence")
+    entrants = [
+        Entrant(name, name, tuple(measured(run, "ccc_valence") for run in runs), runs)
+        for name, runs in {"alone": (va, va), "with": (with_beside(va, expressions),) * 2}.items()
+    ]
+    assert not compare(entrants, Judged("ccc_valence", "test", 200))[0].distinguishable
 
 
 def test_a_recall_is_judged_on_the_items_of_its_class() -> None:
