@@ -47,7 +47,7 @@ def load(root: Path, *, ties: Literal["keep", "drop"] = "keep", fold: Fold = 0) 
     tied = (votes == votes.max(axis=1, keepdims=True)).sum(axis=1) > 1
     notes = []
     if tied.any():
-        notes.append(f"{int(tied.sum())} paintings have a tie for the first place; ties: {ties}.")
+        notes.append(f"paintings with a tie for the first place: {int(tied.sum())} (ties: {ties}).")
     if ties == "drop":
         paths, votes = [path for path, out in zip(paths, tied, strict=True) if not out], votes[~tied]
     shares = (votes / votes.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -71,7 +71,7 @@ def _folder(root: Path) -> Path:
 def _read(file: Path) -> tuple[list[str], NDArray[np.int64]]:
     """Image names, and int64 (N, 8) votes in the order of MIKELS."""
     votes: dict[str, list[int]] = {}
-    with file.open(newline="", encoding="utf-8-sig") as stream:
+    with file.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
         rows = csv.reader(stream, quotechar="'")
         order = _order(next(rows, []), f"{file}:1")
         for row in rows:

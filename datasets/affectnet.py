@@ -190,11 +190,11 @@ def _notes(name: str, faces: Sequence[Face], chosen: Sequence[Face], classes: Se
     codes = [CODES[face.code] for face in faces]
     left_out = [f"{codes.count(code)} {code}" for code in CODES if code not in classes and code in codes]
     if left_out:
-        yield f"{name}: left out by their expression: {', '.join(left_out)}"
+        yield f"{name}: left out by their expression: {', '.join(left_out)}."
     if again := sum(code in classes for code in codes) - len(chosen):
-        yield f"{name}: left out, as the image is listed before: {again}"
+        yield f"{name}: {again} rows are left out, as their image is listed before."
     if unknown := sum(not _in_range(face) for face in chosen):
-        yield f"{name}: without valence and arousal in [-1, 1]: {unknown}"
+        yield f"{name}: {unknown} images have no valence and arousal in [-1, 1]."
 
 
 def _split(folder: Path, faces: Sequence[Face], classes: Sequence[str]) -> Split:

@@ -45,9 +45,9 @@ def load(root: Path, *, fold: Fold = 0) -> Splits:
     paths = [name for name, emotion in emotions.items() if emotion in MIKELS]
     if not paths:
         raise DatasetError(f"{folder} holds no photograph named EMOTION_NUMBER.jpg, such as amusement_0001.jpg.")
-    misnamed = sorted(set(photographs) - set(paths))
+    misnamed = [_printable(name) for name in photographs if emotions[name] not in MIKELS]
     labels = np.array([MIKELS.index(emotions[path]) for path in paths], np.int64)
-    items = [os.fsencode(path).decode(errors="replace") for path in paths]
+    items = [_printable(path) for path in paths]
     testing = deal(items, labels.tolist()) == fold
 
     def part(chosen: NDArray[np.bool_]) -> Split:
@@ -58,14 +58,16 @@ def load(root: Path, *, fold: Fold = 0) -> Splits:
             items=tuple(items[index] for index in where),
         )
 
-    note = (
-        f"{len(misnamed)} photographs have no emotion in their names and are left out: {', '.join(misnamed[:5])}."
-    )
+    note = f"photographs left out, without an emotion in their names: {len(misnamed)} ({', '.join(misnamed[:5])})."
     return Splits(MIKELS, part(~testing), test=part(testing), notes=(note,) if misnamed else ())
 
 
 def _is_photograph(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
+
+
+def _printable(name: str) -> str:
+    return os.fsencode(name).decode(errors="replace")
 
 
 def _emotion(name: str) -> str:

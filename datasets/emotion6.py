@@ -84,7 +84,7 @@ def load(
         classes,
         part(~testing),
         test=part(testing),
-        notes=(f"{unlabelled} images are only neutral and have no label in dim6.",) if unlabelled else (),
+        notes=(f"images that are only neutral, without a label in dim6: {unlabelled}.",) if unlabelled else (),
     )
 
 

@@ -104,7 +104,7 @@ def _listed(folder: Path, images: list[str], train: Path) -> Splits:
         _split(folder, chosen["train"]),
         _split(folder, chosen["val"]) if "val" in chosen else None,
         _split(folder, chosen["test"]) if "test" in chosen else None,
-        notes=(f"{unlisted} images are in no list and are left out.",) if unlisted else (),
+        notes=(f"images left out, as no list has them: {unlisted}.",) if unlisted else (),
     )
 
 

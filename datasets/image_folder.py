@@ -51,7 +51,9 @@ def load(root: Path, *, names: dict[str, str] | None = None) -> Splits:
         name.replace("validation", "val"): _split(root, found, classes, meaning) for name, found in folders.items()
     }
     _check_counts(root / "train", splits["train"], classes)
-    return Splits(classes, splits["train"], splits.get("val"), splits.get("test"))
+    others = sum(not _is_image(path) for found in folders.values() for inner in found for path in _files(inner))
+    notes = (f"{others} files in class folders are no images ({', '.join(sorted(SUFFIXES))}).",) if others else ()
+    return Splits(classes, splits["train"], splits.get("val"), splits.get("test"), notes)
 
 
 def _check_counts(path: Path, train: Split, classes: tuple[str, ...]) -> None:
@@ -113,9 +115,13 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _images(folder: Path) -> list[Path]:
-    """Image files by name, hidden ones left out; a broken link stays, to be named unreadable later."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not path.is_dir()
-    )
+    """Image files by name; a broken link stays, to be named unreadable later."""
+    return sorted(path for path in _files(folder) if _is_image(path))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir()]
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES

@@ -115,8 +115,8 @@ def _notes(misnamed: Sequence[str]) -> tuple[str, ...]:
         return ()
     more = f" and {len(misnamed) - _MOST_NAMED} more" if len(misnamed) > _MOST_NAMED else ""
     return (
-        f"left out, as the name is not that of a KDEF image of its folder: {len(misnamed)} "
-        f"({', '.join(misnamed[:_MOST_NAMED])}{more})",
+        f"{len(misnamed)} images are left out, as their name is not that of a KDEF image of their folder: "
+        f"{', '.join(misnamed[:_MOST_NAMED])}{more}.",
     )
 
 

@@ -103,7 +103,7 @@ def _judged(folder: Path, labels: str, agree: int) -> Judged:
 
 def _read_list(file: Path) -> Judged:
     votes: dict[str, list[int]] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig", errors="replace").splitlines(), start=1):
         if not line.strip():
             continue
         name, _, label = line.strip().rpartition(" ")
@@ -117,7 +117,7 @@ def _read_list(file: Path) -> Judged:
 
 def _read_table(file: Path, agree: int) -> Judged:
     votes: dict[str, list[int]] = {}
-    with file.open(newline="", encoding="utf-8-sig") as stream:
+    with file.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
         rows = csv.reader(stream)
         header = next(rows, [])
         if header and Path(header[0].strip()).suffix.lower() in SUFFIXES:

@@ -52,6 +52,6 @@ def load(root: Path) -> Splits:
     target = Target(np.array(labels, np.int64), np.ones(len(labels), np.bool_))
     # A name from another system may not be UTF-8; as an id it must be printable.
     items = tuple(os.fsencode(path).decode(errors="backslashreplace") for path in paths)
-    notes = (f"left out, as backups (~): {backups}",) if backups else ()
+    notes = (f"{backups} backup files (~) are left out.",) if backups else ()
     split = Split(FileImages(tuple(paths), folder), {Task.EXPRESSION: target}, items)
     return Splits(EKMAN_NEUTRAL, split, notes=notes)

@@ -43,11 +43,11 @@ def build(
     head: Head = "linear",
     inverse_weight: float = 10.0,
 ) -> nn.Module:
-    """A network from float images (B, 3, image_size, image_size) to logits (B, sum of the heads' columns).
+    """A network from float images (B, 3, image_size, image_size) to logits (B, sum of the columns).
 
-    In training it gives (logits, penalty), a scalar.
+    In training it gives beside them the penalty, a scalar.
 
-    columns: of each space's head, or of each data set's own.
+    columns: of each head's output, in order: a head for each space, or for each data set.
     network: resnet18, resnet34, resnet50, resnet101, mobilenet_v2, vit_b_16 or vit_b_32 of torchvision, or else
         the name of any model in timm.
     weights: file of its pretrained weights, a state dict saved by torch or in safetensors, with the names that the
@@ -55,7 +55,7 @@ def build(
     exchange: width of the space that all heads share.
     head: linear, or mlp: linear, SiLU, linear, with 1.5 (exchange + columns) hidden units, rounded.
     inverse_weight: of the penalty, the mean over heads of the mean squared error between the exchange vector and
-        what the inverse head makes of the logits.
+        what the inverse head makes of the logits. The original counts, of every batch, the head of its data set.
 
     Raises ModelError if there is no such network or images of that size do not fit it, WeightsError if the file
     does not fit the network.
@@ -74,16 +74,19 @@ class EmotionSpaces(nn.Module):
     """Backbone, projection to the exchange space, and for each name a head out of it and an inverse head back."""
 
     def __init__(
-        self, backbone: nn.Module, projection: nn.Linear, heads: dict[str, int], head: Head, inverse_weight: float
+        self,
+        backbone: nn.Module,
+        projection: nn.Linear,
+        columns: dict[str, int],
+        head: Head,
+        inverse_weight: float,
     ) -> None:
         super().__init__()
-        exchange = projection.out_features
+        width = projection.out_features
         self.backbone = backbone
         self.projection = projection
-        self.heads = nn.ModuleDict({name: _head(head, exchange, columns) for name, columns in heads.items()})
-        self.inverse_heads = nn.ModuleDict(
-            {name: _head(head, columns, exchange) for name, columns in heads.items()}
-        )
+        self.heads = nn.ModuleDict({name: _head(head, width, size) for name, size in columns.items()})
+        self.inverse_heads = nn.ModuleDict({name: _head(head, size, width) for name, size in columns.items()})
         self.inverse_weight = inverse_weight
 
     def parts(self) -> dict[str, nn.Module]:

@@ -15,7 +15,7 @@ from search.errors import ModelError
 
 TaskIndex = Literal["correct", "as_published"]
 
-_PUBLISHED_ORDER = {"valence_arousal": 0, "action_units": 1}  # expressions come after these two
+_PUBLISHED_ORDER = ("valence_arousal", "action_units")  # expressions come after these two
 
 
 def build(
@@ -30,13 +30,13 @@ def build(
     attention: bool = False,
     task_index: TaskIndex = "correct",
 ) -> nn.Module:
-    """A network from vectors (B, T, D), in order of time, to outputs (B, T, sum of the heads' columns).
+    """A network from vectors (B, T, D), in order of time, to outputs (B, T, sum of the columns).
 
     The output at a time depends on the vectors up to it. The defaults are the published ones: they see
     1 + 2 (kernel_size - 1) (2^blocks - 1) = 121 frames, and have 968,832 parameters for vectors of 512 before the
     heads.
 
-    columns: of each task's output. features: widths of the parts of a vector, in order.
+    columns: of each task's output, in order. features: widths of the parts of a vector, in order.
     sounds: whether the part "sounds" is read with the part "images" (multimodal), or the images alone.
     channels: of every convolution. blocks: of two convolutions each, dilated by 1, 2, 4, ... kernel_size: of each.
     dropout: of whole channels, in [0, 1).
@@ -72,7 +72,7 @@ class Tcn(nn.Module):
         features: dict[str, int],
         read: list[str],
         temporal: nn.Module,
-        heads: dict[str, int],
+        columns: dict[str, int],
         channels: int,
         attention: bool,
         task_index: TaskIndex,
@@ -81,9 +81,9 @@ class Tcn(nn.Module):
         self.features = features
         self.read = read
         self.temporal = temporal
-        self.attention = TaskAttention(channels, len(heads)) if attention else None
-        self.weight_of = _weights_of(tuple(heads), task_index)
-        self.heads = nn.ModuleDict({name: nn.Linear(channels, columns) for name, columns in heads.items()})
+        self.attention = TaskAttention(channels, len(columns)) if attention else None
+        self.weight_of = _weights_of(tuple(columns), task_index)
+        self.heads = nn.ModuleDict({name: nn.Linear(channels, size) for name, size in columns.items()})
 
     def forward(self, vectors: Tensor) -> Tensor:
         split = vectors.split_with_sizes(list(self.features.values()), dim=-1)
@@ -101,7 +101,8 @@ def _weights_of(tasks: tuple[str, ...], task_index: TaskIndex) -> dict[str, int]
     """The index of the weight of each task that has one."""
     if task_index == "correct":
         return {task: i for i, task in enumerate(tasks)}
-    return {min(tasks, key=lambda task: _PUBLISHED_ORDER.get(task, len(_PUBLISHED_ORDER))): 1}
+    present = [task for kind in _PUBLISHED_ORDER for task in tasks if task.endswith(kind)]
+    return {(*present, *tasks)[0]: 1}
 
 
 class TaskAttention(nn.Module):

@@ -136,7 +136,9 @@ def arguments(function: Callable[..., Any], given: tuple[str, ...]) -> type[Base
 
 def _function(kind: Kind, name: str, function: str) -> Callable[..., Any]:
     _path(kind, name)
-    found: Callable[..., Any] = getattr(importlib.import_module(f"search.{kind}.{name}"), function)
+    found: Callable[..., Any] | None = getattr(importlib.import_module(f"search.{kind}.{name}"), function, None)
+    if found is None:
+        raise UnknownName(f"{kind}/{name}.py can't be used for that: it defines no `{function}`.")
     return found
 
 

@@ -69,7 +69,8 @@ def fer_plus_votes(rows: int) -> list[list[int]]:
 def make_fer_plus(root: Path, train: int = 3, test: int = 2, seed: int = 0) -> Path:
     """`root`/fer2013new.csv beside fer2013.csv, with the votes of `fer_plus_votes` in each Usage.
 
-    As in the real one, what is no face has no name, and the numbers in the names are not those of the rows.
+    As in the real one, what is no face has no name, the numbers in the names are not those of the rows, and a name
+    comes twice: here that of the fourth row, in the last one for training.
     """
     make_fer2013(root, train, test, seed)
     lines = [f"Usage,Image name,{','.join(FER_PLUS_NATIVE)},unknown,NF"]
@@ -77,19 +78,20 @@ def make_fer_plus(root: Path, train: int = 3, test: int = 2, seed: int = 0) -> P
         for votes in fer_plus_votes(rows):
             name = "" if votes[9] == 10 else fer_plus_name(len(lines) - 1)
             lines.append(f"{usage},{name},{','.join(map(str, votes))}")
+    lines[7 * train] = lines[4]
     (root / "fer2013new.csv").write_text("\r\n".join(lines))
     return root
 
 
 def make_fer_plus_folders(root: Path, train: int = 3, test: int = 2, seed: int = 0) -> Path:
-    """The named rows of the same as `root`/FER2013Train/label.csv, without a header, and the images beside it."""
+    """The names of the same, once each, as `root`/FER2013Train/label.csv without a header; images beside it."""
     rng = np.random.default_rng(seed)
     row = 0
     for folder, rows in (("FER2013Train", 7 * train), ("FER2013Valid", 7 * test), ("FER2013Test", 7 * test)):
         (root / folder).mkdir(parents=True)
         lines = []
         for votes in fer_plus_votes(rows):
-            if votes[9] < 10:
+            if votes[9] < 10 and row != 7 * train - 1:
                 name = fer_plus_name(row)
                 draw_face(int(np.argmax(votes)), rng, 48).convert("L").save(root / folder / name)
                 lines.append(f'{name},"(0, 0, 48, 48)",{",".join(map(str, votes))}')

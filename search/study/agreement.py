@@ -8,7 +8,7 @@ from search.study.space import Choices
 from search.study.yaml_source import KeyPath, Scalar
 from search.tasks import OBJECTIVES
 
-_OF_IMAGES = ("mixup_alpha", "cutmix_alpha")
+_OF_IMAGES = ("mixup_alpha", "cutmix_alpha", "class_sampling")
 _OF_SEQUENCES = ("window", "hop")
 _OF_SEVERAL = ("output_heads", "batches", "train_on")
 
@@ -25,7 +25,7 @@ def disagreements(parts: dict[str, Any]) -> Iterator[Finding]:
             yield ("dataset", "also", i), f"a second data set is called {name}: give it a label of its own"
     if dataset.features is not None:
         yield from _in_vain(
-            parts, _OF_IMAGES, "mixes images, and with dataset.features there are none; leave it out"
+            parts, _OF_IMAGES, "is of images, and with dataset.features there are none; leave it out"
         )
     else:
         yield from _in_vain(parts, _OF_SEQUENCES, "is of sequences; name a frozen network under dataset.features")

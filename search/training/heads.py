@@ -102,13 +102,7 @@ def layout(recipe: Recipe, data: Prepared) -> Layout:
             keys.append(key)
         owned.append(keys)
     main = owned[0]
-    asked = OBJECTIVES[recipe.objective] if recipe.knobs.tasks is None else tasks(recipe)
-    missing = [task for task in asked if task not in _present(data.train)]
-    if missing or not main:
-        raise DatasetError(
-            f"the data set {data.name} has no labels of {', '.join(missing or tasks(recipe))}; it has some of "
-            f"{', '.join(_present(data.train)) or 'nothing'}. Change tasks or objective."
-        )
+    _refuse_missing(recipe, data, [member.train for _, use, member in members if use != "test"])
     return Layout(
         tuple(heads.values()),
         tuple(
@@ -161,6 +155,21 @@ def classes_of(layout: Layout, values: Tensor, mask: Tensor) -> Tensor:
             there = mask[:, head.first]
             classes[there] = head.first + values[there, head.columns].argmax(dim=1)
     return classes
+
+
+def _refuse_missing(recipe: Recipe, data: Prepared, trained: list[CachedSplit]) -> None:
+    """Raises DatasetError where nothing has the labels of a task that is named, or the study's own data of what is
+    judged."""
+    anywhere = {task for split in trained for task in _present(split)}
+    own = _present(data.train)
+    missing = [task for task in OBJECTIVES[recipe.objective] if task in tasks(recipe) and task not in own]
+    if recipe.knobs.tasks is not None:
+        missing += [task for task in tasks(recipe) if task not in anywhere and task not in missing]
+    if missing or not set(own) & set(tasks(recipe)):
+        raise DatasetError(
+            f"the data set {data.name} has no labels of {', '.join(missing or tasks(recipe))}; it has some of "
+            f"{', '.join(own) or 'nothing'}. Change tasks or objective."
+        )
 
 
 def _companions(recipe: Recipe, data: Prepared) -> Iterator[tuple[str, str, Prepared]]:

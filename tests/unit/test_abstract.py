@@ -17,7 +17,7 @@ def test_votes_are_shares_in_the_order_of_mikels(tmp_path):
     splits = load(make_abstract(tmp_path))
     assert splits.classes == MIKELS
     assert len(splits.train.items) + len(splits.test.items) == 65
-    assert splits.notes == ("6 paintings have a tie for the first place; ties: keep.",)
+    assert splits.notes == ("paintings with a tie for the first place: 6 (ties: keep).",)
     shares = {
         item: row
         for split in splits.named().values()
@@ -38,7 +38,7 @@ def test_ties_can_be_dropped(tmp_path):
     labels = np.concatenate([split.labels() for split in splits.named().values()])
     counts = dict(zip(MIKELS, np.bincount(labels, minlength=8).tolist(), strict=True))
     assert counts == {name: 3 if name == "anger" else 8 for name in NATIVE}
-    assert splits.notes == ("6 paintings have a tie for the first place; ties: drop.",)
+    assert splits.notes == ("paintings with a tie for the first place: 6 (ties: drop).",)
     assert load(make_abstract(tmp_path / "none", ties=0)).notes == ()
 
 

@@ -36,9 +36,9 @@ def test_eight_expressions_with_valence_and_arousal(tmp_path, make):
         np.testing.assert_array_equal(target.values[0], 0)
         np.testing.assert_allclose(target.values[1:], [row[1:] for row in rows[1:]], atol=1e-6)
         assert not split.images.decode(np.arange(len(rows)), 16)[1]
-    assert splits.notes[0] == "train: left out by their expression: 3 none, 3 uncertain, 3 no face"
-    assert "test: left out by their expression: 2 none, 2 uncertain, 2 no face" in splits.notes
-    assert "train: without valence and arousal in [-1, 1]: 1" in splits.notes
+    assert splits.notes[0] == "train: left out by their expression: 3 none, 3 uncertain, 3 no face."
+    assert "test: left out by their expression: 2 none, 2 uncertain, 2 no face." in splits.notes
+    assert "train: 1 images have no valence and arousal in [-1, 1]." in splits.notes
 
 
 @forms
@@ -46,7 +46,7 @@ def test_seven_expressions_leave_contempt_out(tmp_path, make):
     splits = load(make(tmp_path, train=3, test=2), expressions=7)
     assert splits.classes == EKMAN_NEUTRAL
     assert np.bincount(splits.train.labels()).tolist() == [3] * 7
-    assert splits.notes[0] == "train: left out by their expression: 3 contempt, 3 none, 3 uncertain, 3 no face"
+    assert splits.notes[0] == "train: left out by their expression: 3 contempt, 3 none, 3 uncertain, 3 no face."
 
 
 def test_the_box_of_the_face_is_taken_where_there_is_one(tmp_path):
@@ -59,7 +59,7 @@ def test_the_box_of_the_face_is_taken_where_there_is_one(tmp_path):
 
 def test_an_image_listed_twice_is_taken_once_and_noted(tmp_path):
     splits = load(make_affectnet_lists(tmp_path))
-    assert "train: left out, as the image is listed before: 1" in splits.notes
+    assert "train: 1 rows are left out, as their image is listed before." in splits.notes
     assert len(splits.train.items) == 3 * 8
 
 

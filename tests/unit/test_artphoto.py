@@ -22,7 +22,7 @@ def test_the_emotion_is_what_stands_before_the_number(tmp_path):
     for split in splits.named().values():
         words = [item.split("_")[0] for item in split.items]
         assert [MIKELS[label] for label in split.labels()] == [WORDS.get(word, word) for word in words]
-    assert splits.notes == ("1 photographs have no emotion in their names and are left out: IMG_0042.jpg.",)
+    assert splits.notes == ("photographs left out, without an emotion in their names: 1 (IMG_0042.jpg).",)
     assert "sad_0003.JPG" in splits.train.items + splits.test.items
     assert splits.test.images.decode(np.arange(16), 16)[1] == {}
 
@@ -37,7 +37,10 @@ def test_a_name_in_another_encoding_is_read(tmp_path):
     make_artphoto(tmp_path)
     draw_picture(tmp_path / "new.jpg", 5)
     (tmp_path / "new.jpg").rename(tmp_path / "testImages_artphoto" / os.fsdecode(b"fear_caf\xe9.jpg"))
+    draw_picture(tmp_path / "other.jpg", 6)
+    (tmp_path / "other.jpg").rename(tmp_path / "testImages_artphoto" / os.fsdecode(b"caf\xe9.jpg"))
     splits = load(tmp_path / "testImages_artphoto")
+    assert splits.notes[0].endswith("names: 2 (IMG_0042.jpg, caf\N{REPLACEMENT CHARACTER}.jpg).")
     items = splits.train.items + splits.test.items
     assert "fear_caf\N{REPLACEMENT CHARACTER}.jpg" in items
     assert len(items) == 81

@@ -1,6 +1,5 @@
 """torchvision's and timm's networks by name: their sizes, and the weights files that they take or refuse."""
 
-import importlib
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ from search import catalog
 from search.errors import ModelError, WeightsError
 
 build = catalog.model("backbone")
-features = importlib.import_module("search.models.backbone").features
+features = catalog.features("backbone")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -17,14 +17,14 @@ from tests import make_fer_datasets as fer
 Make = Callable[[Path], Path]
 
 WHOLE: dict[str, tuple[str, Make, str]] = {  # data set, writer, words of what is told
-    "kdef": ("kdef", fer.make_kdef, "as the name is not that of a KDEF image"),
+    "kdef": ("kdef", fer.make_kdef, "as their name is not that of a KDEF image"),
     "fer2013": ("fer2013", made.make_fer2013, "surprise"),
     "fer2013 folders": ("fer2013", made.make_fer2013_folders, "48 to 48 pixels wide"),
     "ferplus": ("ferplus", fer.make_fer_plus, "no face by the rule majority"),
     "ferplus folders": ("ferplus", fer.make_fer_plus_folders, "contempt"),
     "affectnet lists": ("affectnet", fer.make_affectnet_lists, "3 uncertain, 3 no face"),
-    "affectnet sets": ("affectnet", fer.make_affectnet_sets, "without valence and arousal in [-1, 1]: 1"),
-    "wikimedia": ("wikimedia_commons_emotions", fer.make_wikimedia, "left out, as backups (~): 14"),
+    "affectnet sets": ("affectnet", fer.make_affectnet_sets, "1 images have no valence and arousal in [-1, 1]."),
+    "wikimedia": ("wikimedia_commons_emotions", fer.make_wikimedia, "14 backup files (~) are left out."),
     "image_folder": ("image_folder", made.make_image_folder, "happy"),
     "raf_db": ("raf_db", made.make_official_raf_db, "100 to 100 pixels wide"),
 }

@@ -49,7 +49,7 @@ def test_dim7_is_the_distribution_with_neutral(root):
 def test_dim6_leaves_neutral_out_and_masks_what_is_only_neutral(root):
     splits = load(root, view="dim6")
     assert splits.classes == EKMAN
-    assert splits.notes == ("1 images are only neutral and have no label in dim6.",)
+    assert splits.notes == ("images that are only neutral, without a label in dim6: 1.",)
     items, shares, mask = values(root, view="dim6")
     assert [item for item, there in zip(items, mask, strict=True) if not there] == ["disgust/7.jpg"]
     assert shares.sum(axis=1) == pytest.approx(1)

@@ -40,7 +40,7 @@ def test_data_check_reads_the_folder(
     assert capsys.readouterr().err.startswith("search: no ")
 
 
-@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("name", [*FOLDERS, "synthetic_emotion"])
 def test_every_data_set_says_what_it_is(name: str) -> None:
     about = importlib.import_module(f"search.datasets.{name}").ABOUT
     assert isinstance(about, About)

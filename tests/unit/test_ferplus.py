@@ -68,19 +68,23 @@ def only(folder: Path, votes: list[int]) -> None:
         file.write_text("\n".join(lines))
 
 
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_fer_plus_folders(tmp_path_factory.mktemp("ferplus"), train=1, test=1)
+
+
 @pytest.mark.parametrize(("votes", "majority", "probability", "multi_target"), RULES)
-def test_the_rules_are_the_official_ones(tmp_path, votes, majority, probability, multi_target):
-    make_fer_plus_folders(tmp_path, train=1, test=1)
-    only(tmp_path, votes)
-    found = load(tmp_path).train
-    assert len(found.items) == (6 if majority else 1)
+def test_the_rules_are_the_official_ones(folders, votes, majority, probability, multi_target):
+    only(folders, votes)
+    found = load(folders).train
+    assert len(found.items) == (5 if majority else 1)
     assert found.labels()[0] == EKMAN_NEUTRAL_CONTEMPT.index(majority or "happiness")
     expectations = {"probability": probability, "crossentropy": probability, "multi_target": multi_target}
     for rule, expected in expectations.items():
-        found = load(tmp_path, rule=rule).train
+        found = load(folders, rule=rule).train
         row = found.targets[Task.DISTRIBUTION].values[0]
         wanted = expected or {"happiness": 1.0}
-        assert len(found.items) == (6 if expected else 1)
+        assert len(found.items) == (5 if expected else 1)
         assert row.dtype == np.float32
         np.testing.assert_allclose(row, [wanted.get(name, 0.0) for name in EKMAN_NEUTRAL_CONTEMPT], atol=1e-7)
 
@@ -91,33 +95,37 @@ def test_usage_splits_and_the_majority_labels(tmp_path, make):
     assert splits.classes == EKMAN_NEUTRAL_CONTEMPT
     row = 0
     for split, rows in zip(splits.named().values(), (21, 14, 14), strict=True):
-        kept = [(row + index, votes) for index, votes in enumerate(fer_plus_votes(rows)) if max(votes[:8]) > 4]
+        listed = [*enumerate(fer_plus_votes(rows), start=row)]
+        kept = [(index, votes) for index, votes in listed if max(votes[:8]) > 4 and index != 20]
         assert split.items == tuple(fer_plus_name(index) for index, _ in kept)
         assert split.labels().tolist() == [NATIVE_TO_CANONICAL[int(np.argmax(votes))] for _, votes in kept]
         assert set(split.targets) == {Task.EXPRESSION}
         assert not split.images.decode(np.arange(len(kept)), 48)[1]
         row += rows
-    left_out = "left out, as unknown or no face by the rule majority: "
-    assert splits.notes[0] == f"{left_out}2 of 20 in train, 2 of 13 in validation, 2 of 13 in test"
+    left_out = "Left out as unknown or no face by the rule majority: "
+    assert splits.notes[0] == f"{left_out}2 of 19 in train, 2 of 13 in validation, 2 of 13 in test."
 
 
 @forms
 def test_the_distributions_are_another_task_with_more_items(tmp_path, make):
     splits = load(make(tmp_path, train=3, test=2), rule="crossentropy")
     target = splits.train.targets[Task.DISTRIBUTION]
-    assert target.values.shape == (19, 8)
+    assert target.values.shape == (18, 8)
     np.testing.assert_allclose(target.values.sum(axis=1), 1, atol=1e-6)
     assert splits.train.items[0] == fer_plus_name(2)
-    assert splits.notes[0].startswith("left out, as unknown or no face by the rule crossentropy: 1 of 20 in train")
+    assert splits.notes[0].startswith("Left out as unknown or no face by the rule crossentropy: 1 of 19 in train")
 
 
-def test_rows_without_a_name_are_counted_and_images_are_those_of_the_same_row(tmp_path):
+def test_rows_without_a_name_or_with_one_again_are_counted_and_images_are_those_of_the_same_row(tmp_path):
     splits = load(make_fer_plus(tmp_path, train=3, test=2))
-    assert splits.notes[1] == "left out, as fer2013new.csv gives no name to what is no face: 3"
+    assert splits.notes[1:] == (
+        "3 rows are left out, as fer2013new.csv gives no name to what is no face.",
+        "1 rows are left out, as fer2013new.csv has the same image before.",
+    )
     plain = catalog.dataset("fer2013")(tmp_path)
     for split, other in zip(splits.named().values(), plain.named().values(), strict=True):
         pixels, _ = split.images.decode(np.arange(len(split.items)), 48)
-        expected, _ = other.images.decode(np.arange(3, len(other.items)), 48)
+        expected, _ = other.images.decode(np.arange(3, 3 + len(split.items)), 48)
         assert (pixels == expected).all()
 
 

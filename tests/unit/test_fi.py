@@ -43,7 +43,7 @@ def test_lists_split_the_images(tmp_path, suffix, header, line):
     assert [len(split.items) for split in splits.named().values()] == [48, 8, 16]
     assert splits.validation.items == tuple(f"{emotion}/{emotion}_0006.jpg" for emotion in MIKELS)
     assert splits.validation.labels().tolist() == list(range(8))
-    assert splits.notes == ("8 images are in no list and are left out.",)
+    assert splits.notes == ("images left out, as no list has them: 8.",)
 
 
 def test_damaged_lists_are_named(tmp_path):

@@ -74,6 +74,15 @@ def test_labels_that_the_data_set_lacks_are_named(objective: str, tasks: str | N
         layout(recipe(objective, tasks=tasks), prepared(hard([0, 1])))
 
 
+def test_a_task_may_be_learnt_from_another_data_set_alone() -> None:
+    data = prepared(hard([0, 1]), companions=(("more", "train", prepared(FACES, name="more")),))
+    found = layout(recipe(tasks="expression+valence"), data)
+    assert [head.name for head in found.heads] == ["expression", "valence_arousal"]
+    assert [head.name for head in found.members[0].heads] == ["expression"]
+    with pytest.raises(DatasetError, match="faces has no labels of valence"):
+        layout(recipe("ccc_valence", tasks="expression+valence"), data)
+
+
 def test_labels_are_laid_out_with_their_masks() -> None:
     data = prepared(FACES)
     found = layout(recipe("abaw_mean"), data)

@@ -62,8 +62,12 @@ def test_backups_hidden_files_and_other_files_are_left_out(tmp_path):
         shutil.copy(folder / "0.png", folder / name)
     (tmp_path / "train" / ".cache").mkdir()
     (folder / "nested.png").mkdir()
-    train = load(tmp_path).train
+    splits = load(tmp_path)
+    train = splits.train
     assert train.labels().tolist() == [0] * 8 + [1]
+    assert splits.notes == (
+        "3 files in class folders are no images (.bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp).",
+    )
     assert not train.images.decode(np.arange(9), 8)[1]
 
 

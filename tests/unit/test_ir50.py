@@ -1,6 +1,5 @@
 """The frozen face network: its names and sizes are those of the original, and its weights file is held to them."""
 
-import importlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from search.errors import ModelError, WeightsError
+from search import catalog
+from search.errors import ModelError, UnknownName, WeightsError
 
-features = importlib.import_module("search.models.ir50").features
+features = catalog.features("ir50")
 
 SMALL: dict[str, Any] = {"image_size": 48, "width": 4, "depths": (1, 2, 1, 1)}
 
@@ -136,3 +136,8 @@ def test_no_weights_file(tmp_path: Path) -> None:
 def test_arguments_that_do_not_fit(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         features(**SMALL | arguments)
+
+
+def test_it_is_no_model_to_train() -> None:
+    with pytest.raises(UnknownName, match=r"models/ir50.py can't be used for that: it defines no `build`"):
+        catalog.model("ir50")

@@ -1,5 +1,3 @@
-import importlib
-
 import pytest
 import torch
 
@@ -7,7 +5,7 @@ from search import catalog
 from search.errors import SearchError
 
 build = catalog.model("small_cnn")
-features = importlib.import_module("search.models.small_cnn").features
+features = catalog.features("small_cnn")
 
 
 def test_images_become_logits() -> None:

@@ -226,7 +226,8 @@ budget: {trials: 0, hours: many}
 def test_an_unknown_option_of_a_data_set_lists_those_there_are(write: Write) -> None:
     assert complaint(write(changed(("images: 500", "imagess: 500")))) == (
         "FILE:3: dataset.imagess: unknown key 'imagess'; did you mean 'images'? allowed: name, root, image_size, "
-        "validation_share, split_seed, bad_share, also, features, images, test_images, subjects, mislabelled, seed"
+        "validation_share, split_seed, bad_share, also, features, images, test_images, subjects, mislabelled, "
+        "frames, missing, seed"
     )
 
 
@@ -416,6 +417,11 @@ def test_every_shipped_study_says_what_it_is(name: str) -> None:
         (
             [("eps: 1e-7", "window: 20")],
             "FILE:8: training.window: window is of sequences; name a frozen network under dataset.features",
+        ),
+        (
+            [("eps: 1e-7", "class_sampling: balanced"), ("images: 500}", "images: 500, features: {name: ir50}}")],
+            "FILE:8: training.class_sampling: class_sampling is of images, and with dataset.features there are "
+            "none; leave it out",
         ),
         (
             [("eps: 1e-7", "batches: alternating")],

@@ -15,8 +15,8 @@ from search.errors import ModelError
 build = catalog.model("tcn")
 TaskAttention = importlib.import_module("search.models.tcn").TaskAttention
 
-HEADS = {"valence_arousal": 2, "action_units": 12, "expression": 7}
-SMALL: dict[str, Any] = {"columns": HEADS, "features": {"images": 6, "sounds": 3}, "channels": 8, "dropout": 0.0}
+COLUMNS = {"valence_arousal": 2, "action_units": 12, "expression": 7}
+SMALL: dict[str, Any] = {"columns": COLUMNS, "features": {"images": 6, "sounds": 3}, "channels": 8, "dropout": 0.0}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -33,7 +33,7 @@ def parameters(model: nn.Module) -> int:
 
 
 def test_published_parameters() -> None:
-    model = build(columns=HEADS, features={"images": 512})
+    model = build(columns=COLUMNS, features={"images": 512})
     assert parameters(model.temporal) == 968_832
     assert {name: tuple(head.weight.shape) for name, head in model.heads.items()} == {
         "valence_arousal": (2, 128),
@@ -44,9 +44,9 @@ def test_published_parameters() -> None:
 
 @pytest.mark.parametrize(("tasks", "counted"), [(2, 33_282), (3, 49_923)])
 def test_published_parameters_of_the_attention(tasks: int, counted: int) -> None:
-    heads = dict(list(HEADS.items())[:tasks])
+    columns = dict(list(COLUMNS.items())[:tasks])
     features = {"images": 512}
-    plain, attentive = (build(columns=heads, features=features, attention=on) for on in (False, True))
+    plain, attentive = (build(columns=columns, features=features, attention=on) for on in (False, True))
     assert parameters(attentive.attention) == parameters(attentive) - parameters(plain) == counted
 
 

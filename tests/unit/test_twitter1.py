@@ -63,6 +63,18 @@ def test_hard_labels_are_the_same_from_every_form(tmp_path, form):
         assert labels == expected
 
 
+def test_a_name_in_another_encoding_is_left_to_be_named_unreadable(tmp_path):
+    file = make_twitter1(tmp_path) / "Twitter_PCNN" / "amt_result.csv"
+    file.write_bytes(file.read_bytes().replace(b"\n7.jpg", b"\ncaf\xe9.jpg"))
+    splits = load(tmp_path)
+    reasons = [
+        (split.items[index], reason)
+        for split in splits.named().values()
+        for index, reason in split.images.decode(np.arange(len(split.items)), 16)[1].items()
+    ]
+    assert reasons == [("caf\N{REPLACEMENT CHARACTER}.jpg", "file is missing")]
+
+
 def test_lists_alone_have_no_distributions(tmp_path):
     make_twitter1(tmp_path, form="agree")
     with pytest.raises(DatasetError, match=r"no amt_result\.csv, so no distributions: give labels: hard"):

@@ -23,7 +23,7 @@ def test_the_folders_are_in_the_order_of_raf_db(tmp_path):
             assert item.split("/")[1].startswith(EKMAN_NEUTRAL[label])
     assert {"1/It's_هیجان,_1.JPG", "4/transparent.png", r"7/Sch\xf6n.jpg"} <= set(train.items)
     assert not train.images.decode(np.arange(17), 16)[1]
-    assert splits.notes == ("left out, as backups (~): 14",)
+    assert splits.notes == ("14 backup files (~) are left out.",)
 
 
 def test_the_folder_above_will_do(tmp_path):
