@@ -1,19 +1,23 @@
-"""Commands that train, or look at data and study files before."""
+"""Commands that train, or look at data and study files before.
+
+What trains is loaded by the commands that do: it takes a quarter of a gigabyte, and seconds.
+"""
 
 from argparse import Namespace
 from dataclasses import asdict, replace
 
 from search import catalog, console
-from search import launch as launching
 from search.settings import Settings
 from search.study import StudyDefinition, load_study, preset_names
 from search.training.survey import survey
-from search.worker import data, service, slots
+from search.worker import data
 
 SURVEY_SIZE = 64  # pixels; only duplicates depend on it
 
 
 def launch(arguments: Namespace, settings: Settings) -> int:
+    from search import launch as launching
+
     definition = _definition(arguments)
     if arguments.name:
         definition = definition.renamed(arguments.name)
@@ -32,6 +36,8 @@ def check(arguments: Namespace, settings: Settings) -> int:
 
 
 def worker(arguments: Namespace, settings: Settings) -> int:
+    from search.worker import service, slots
+
     if arguments.ray:
         from search.worker import on_ray  # Ray is an extra
 

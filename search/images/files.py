@@ -1,12 +1,14 @@
 """Image files as the `Images` of a data set: any common mode and depth becomes RGB, or a reason why not."""
 
+import io
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,11 @@ from search.data import Indices, Pixels
 
 FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 MAX_PIXELS = 64_000_000  # a larger image is named unreadable: no camera's face crop, and it may be a bomb
+SHARE = 32  # files that a thread reads before it takes the next ones
+AHEAD = 4096  # files that are given to threads at once
 BACKGROUND = (128, 128, 128)  # what shows through transparent pixels
+
+R = TypeVar("R")
 
 _TOO_LARGE = f"larger than {MAX_PIXELS // 1_000_000} megapixels"
 
@@ -43,9 +49,8 @@ class FileImages:
     def fingerprint(self) -> str:
         """A hash of every path, box and file's content; a missing file counts as one."""
         digest = blake2b(b"" if self.boxes is None else self.boxes.tobytes(), digest_size=16)
-        with ThreadPoolExecutor() as threads:
-            for path, content in zip(self.paths, threads.map(self._content, self.paths), strict=True):
-                digest.update(os.fsencode(path) + b"\0" + content)
+        for path, content in zip(self.paths, _in_threads(self._content, self.paths), strict=True):
+            digest.update(os.fsencode(path) + b"\0" + content)
         return digest.hexdigest()
 
     def decode(self, indices: Indices, size: int) -> tuple[Pixels, dict[int, str]]:
@@ -55,10 +60,10 @@ class FileImages:
         files = [self.root / self.paths[index] for index in indices]
         boxes = [[0, 0, 0, 0]] * len(files) if self.boxes is None else self.boxes[indices].tolist()
         # The filters hold for all threads; Pillow warns of odd metadata, which does not matter here.
-        with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            for position, result in enumerate(threads.map(lambda file, box: _read(file, box, size), files, boxes)):
+            for position, result in enumerate(_in_threads(lambda file, box: _read(file, box, size), files, boxes)):
                 if isinstance(result, str):
                     reasons[position] = result
                 else:
@@ -67,9 +72,9 @@ class FileImages:
 
     def dimensions(self) -> NDArray[np.int64]:
         """int64 (N, 2): width and height in pixels as stored, (0, 0) where the file can't be read."""
-        with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            sizes = list(threads.map(lambda path: _dimensions(self.root / path), self.paths))
+            sizes = list(_in_threads(lambda path: _dimensions(self.root / path), self.paths))
         return np.array(sizes, np.int64).reshape(-1, 2)
 
     def _content(self, path: str) -> bytes:
@@ -80,11 +85,25 @@ class FileImages:
             return b"unreadable"
 
 
+def _in_threads(function: Callable[..., R], *arguments: Sequence[Any]) -> Iterator[R]:
+    """As `map`, several calls at a time; of the arguments only AHEAD calls' are taken before they are needed."""
+    count = len(arguments[0])
+    with ThreadPoolExecutor() as threads:
+        for start in range(0, count, AHEAD):
+            shares = [
+                [argument[first : first + SHARE] for argument in arguments]
+                for first in range(start, min(start + AHEAD, count), SHARE)
+            ]
+            for results in threads.map(lambda share: list(map(function, *share)), shares):
+                yield from results
+
+
 def _read(file: Path, box: Sequence[int], size: int) -> Pixels | str:
     try:
-        if file.stat().st_size == 0:
+        content = file.read_bytes()  # at once: a thread that reads piece by piece keeps waiting for the others
+        if not content:
             return "file is empty"
-        with Image.open(file, formats=FORMATS) as image:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 return _TOO_LARGE
             if not any(box):

@@ -1,4 +1,4 @@
-"""Filling a folder so that it is whole or not there, by one process at a time."""
+"""Filling a folder so that it is whole or not there, by one process at a time, and going on after a kill."""
 
 import fcntl
 import os
@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from search.errors import SearchError
 
 
 @contextmanager
@@ -18,18 +20,27 @@ def alone(lock: Path) -> Iterator[None]:
 
 @contextmanager
 def filled_aside(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder` that takes its name, safely on disk, once the block has ended well."""
+    """A folder beside `folder` that takes its name, safely on disk, once the block has ended well.
+
+    It still holds what a process that was killed or interrupted has left there. Where the block raises a
+    SearchError or an OSError, such as of a full disk, it is taken away.
+    """
     aside = folder.parent / f".{folder.name}.filling"
-    shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
-    aside.mkdir()
+    aside.mkdir(exist_ok=True)
     try:
         yield aside
         for path in (*aside.iterdir(), aside):
             sync(path)
         aside.rename(folder)
         sync(folder.parent)
-    finally:
+    except (SearchError, OSError):
         shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def lock_of(folder: Path) -> Path:
+    """The file that whoever fills the folder or takes it away holds locked."""
+    return folder.parent / f".{folder.name}.lock"
 
 
 def sync(path: Path) -> None:

@@ -1,81 +1,137 @@
 """Filling a cache folder: decode every image once, carve the validation split, write pixels and targets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from search.data import CHUNK, Indices, Pixels, Split, Splits, decode_all
+from search.data import CHUNK, Indices, Pixels, Split
 from search.errors import DatasetError
+from search.training.items import packed
+from search.training.journal import Journal
 from search.training.split import belonging_together, carve, thumbnails
 
 Unreadable = dict[str, dict[str, str]]  # split -> item -> reason
+Part = tuple["_Decoded", Indices]  # what a written split takes of a decoded one
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What `fill` has written.
+
+    counts: items of each written split. unreadable: by the data set's own splits.
+    sounds: columns of the sounds, 0 where there are none.
+    """
+
+    counts: dict[str, int]
+    unreadable: Unreadable
+    sounds: int
+    files: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Decoded:
-    """The readable images of one split: `pixels[k]` is item `kept[k]`."""
+    """The readable images of one split: row k of the file `pixels` is item `kept[k]`, and so with `sounds`.
+
+    size: of an image, in pixels. heard: columns of the sounds, 0 where there are none.
+    """
 
     split: Split
-    pixels: Pixels
+    size: int
+    heard: int
+    pixels: Path
+    sounds: Path
     kept: Indices
     unreadable: dict[str, str]
+
+    def images(self, rows: Indices) -> Pixels:
+        """Mapped anew each time, so that what was read does not count as memory of this process for good."""
+        file = np.memmap(self.pixels, np.uint8, "r", shape=(len(self.kept), self.size, self.size, 3))
+        return np.asarray(file[rows])
+
+    def heard_at(self, rows: Indices) -> NDArray[np.float16]:
+        return np.asarray(np.memmap(self.sounds, np.float16, "r", shape=(len(self.kept), self.heard))[rows])
 
 
 def fill(
     folder: Path,
-    splits: Splits,
+    splits: Mapping[str, Split],
+    classes: tuple[str, ...],
     image_size: int,
     carved: tuple[float, int] | None,
     bad_share: float,
+    pooled: bool,
     progress: Callable[[int, int], None],
-) -> tuple[dict[str, int], Unreadable]:
-    """Write `NAME.images` and `NAME.npz` of every split into `folder`; the item counts, and what was left out.
+) -> Filled:
+    """Write `NAME.images`, `NAME.items`, `NAME.npz`, and `NAME.sounds` if there are sounds, of every split.
 
-    carved: share and seed of the validation split to carve from train, or None where `splits` has one.
+    What an earlier process has decoded into `folder` is kept, where it is sound.
+
+    carved: share and seed of the validation split to carve from train, or None for none.
+    pooled: whether all splits together are written as one, test.
 
     Raises DatasetError as `search.training.cache.prepare` says.
     """
-    done, total = 0, sum(len(split.items) for split in splits.named().values())
+    done, total = 0, sum(len(split.items) for split in splits.values())
 
     def advance(count: int) -> None:
         nonlocal done
         done += count
         progress(done, total)
 
-    decoded = {
-        name: _decode(split, image_size, folder / f"{name}.decoded", advance)
-        for name, split in splits.named().items()
-    }
+    decoded = {name: _decode(split, image_size, folder, name, advance) for name, split in splits.items()}
     unreadable = {name: part.unreadable for name, part in decoded.items()}
     _refuse(unreadable, total, bad_share)
     if empty := [name for name, part in decoded.items() if not len(part.kept)]:
         raise DatasetError(f"no image of the {' and the '.join(empty)} split can be read.")
-    rows = {name: np.arange(len(part.kept)) for name, part in decoded.items()}
+    sounds = min(part.heard for part in decoded.values())
+    whole: dict[str, Part] = {name: (part, np.arange(len(part.kept))) for name, part in decoded.items()}
     if carved is not None:
-        decoded["validation"] = decoded["train"]
-        rows["train"], rows["validation"] = _carve(decoded["train"], splits.classes, *carved)
-    for name, part in decoded.items():
-        _write(folder, name, part, rows[name])
-    for name in splits.named():
-        (folder / f"{name}.decoded").unlink()
-    return {name: len(rows[name]) for name in rows}, unreadable
+        train, validation = _carve(decoded["train"], classes, *carved)
+        whole |= {"train": (decoded["train"], train), "validation": (decoded["train"], validation)}
+    written = {"test": list(whole.values())} if pooled else {name: [part] for name, part in whole.items()}
+    files = [file for name, parts in written.items() for file in _write(folder, name, parts, sounds)]
+    counts = {name: sum(len(rows) for _, rows in parts) for name, parts in written.items()}
+    return Filled(counts, unreadable, sounds, tuple(files))
 
 
-def _decode(split: Split, size: int, file: Path, advance: Callable[[int], None]) -> _Decoded:
-    kept = [np.empty(0, np.int64)]
-    unreadable: dict[str, str] = {}
-    with file.open("wb") as pool:
-        for indices, pixels, reasons in decode_all(split.images, size):
-            pool.write(pixels.tobytes())
-            kept.append(indices)
-            unreadable |= {split.items[index]: reason for index, reason in reasons.items()}
-            advance(len(indices) + len(reasons))
-    rows = np.concatenate(kept)
-    shape = (len(rows), size, size, 3)
-    pixels = np.memmap(file, np.uint8, "r", shape=shape) if len(rows) else np.empty(shape, np.uint8)
-    return _Decoded(split, pixels, rows, unreadable)
+def _decode(split: Split, size: int, folder: Path, name: str, advance: Callable[[int], None]) -> _Decoded:
+    files = [folder / f"{name}.decoded", folder / f"{name}.heard"]
+    with Journal(folder / f"{name}.journal", files) as journal:
+        done = journal.notes[-1]["end"] if journal.notes else 0
+        if done:
+            advance(done)
+        for start in range(done, len(split.items), CHUNK):
+            indices = np.arange(start, min(start + CHUNK, len(split.items)))
+            pixels, reasons = split.images.decode(indices, size)
+            readable = ~np.isin(np.arange(len(indices)), list(reasons))
+            sounds = _sounds(split, indices[readable])
+            note = {
+                "end": start + len(indices),
+                "unreadable": {str(start + position): reason for position, reason in reasons.items()},
+                "heard": sounds.shape[1],
+            }
+            journal.append(note, pixels[readable].tobytes(), sounds.tobytes())
+            advance(len(indices))
+    reasons = {int(index): reason for note in journal.notes for index, reason in note["unreadable"].items()}
+    return _Decoded(
+        split=split,
+        size=size,
+        heard=max((note["heard"] for note in journal.notes), default=0),
+        pixels=files[0],
+        sounds=files[1],
+        kept=np.setdiff1d(np.arange(len(split.items)), np.array(list(reasons), np.int64), assume_unique=True),
+        unreadable={split.items[index]: reason for index, reason in reasons.items()},
+    )
+
+
+def _sounds(split: Split, indices: Indices) -> NDArray[np.float16]:
+    if split.sounds is None or not len(indices):
+        return np.empty((len(indices), 0), np.float16)
+    return split.sounds.decode(indices).astype(np.float16)
 
 
 def _refuse(unreadable: Unreadable, total: int, bad_share: float) -> None:
@@ -90,18 +146,38 @@ def _refuse(unreadable: Unreadable, total: int, bad_share: float) -> None:
 
 def _carve(train: _Decoded, classes: tuple[str, ...], share: float, seed: int) -> tuple[Indices, Indices]:
     groups = None if train.split.groups is None else train.split.groups[train.kept]
-    together = belonging_together(thumbnails(train.pixels), groups)
+    chunks = _chunks(np.arange(len(train.kept)))
+    small = np.concatenate([thumbnails(train.images(rows)) for rows in chunks])
+    together = belonging_together(small, groups)
     return carve(train.split.labels()[train.kept], together, classes=classes, share=share, seed=seed)
 
 
-def _write(folder: Path, name: str, decoded: _Decoded, rows: Indices) -> None:
-    with (folder / f"{name}.images").open("wb") as file:
-        for start in range(0, len(rows), CHUNK):
-            file.write(decoded.pixels[rows[start : start + CHUNK]].tobytes())
-    split, kept = decoded.split, decoded.kept[rows]
-    arrays = {"items": np.array(split.items)[kept]}
-    if split.groups is not None:
-        arrays["groups"] = split.groups[kept]
-    for task, target in split.targets.items():
-        arrays |= {f"{task}.values": target.values[kept], f"{task}.mask": target.mask[kept]}
+def _write(folder: Path, name: str, parts: Sequence[Part], sounds: int) -> list[str]:
+    """Write one split, part after part; the names of its files."""
+    _stream(folder / f"{name}.images", (part.images(rows) for part, all_ in parts for rows in _chunks(all_)))
+    files = [f"{name}.images", f"{name}.items", f"{name}.npz"]
+    if sounds:
+        _stream(folder / f"{name}.sounds", (part.heard_at(rows) for part, all_ in parts for rows in _chunks(all_)))
+        files.append(f"{name}.sounds")
+    splits = [(part.split, part.kept[rows]) for part, rows in parts]
+    text, ends = packed([split.items[index] for split, kept in splits for index in kept])
+    (folder / f"{name}.items").write_bytes(text)
+    arrays: dict[str, NDArray[Any]] = {"item_ends": ends}
+    groups = [split.groups[kept] for split, kept in splits if split.groups is not None]
+    if len(groups) == len(splits):
+        arrays["groups"] = np.concatenate(groups)
+    for task in sorted(set.intersection(*(set(split.targets) for split, _ in splits))):
+        arrays[f"{task}.values"] = np.concatenate([split.targets[task].values[kept] for split, kept in splits])
+        arrays[f"{task}.mask"] = np.concatenate([split.targets[task].mask[kept] for split, kept in splits])
     np.savez(folder / f"{name}.npz", allow_pickle=False, **arrays)
+    return files
+
+
+def _chunks(rows: Indices) -> Iterator[Indices]:
+    return (rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK))
+
+
+def _stream(file: Path, blocks: Iterator[NDArray[Any]]) -> None:
+    with file.open("wb") as stream:
+        for block in blocks:
+            stream.write(block.tobytes())

@@ -57,8 +57,8 @@ PROTECTIONS: list[Protection] = [
     ),
     protection(
         "the checksums of prepared data",
-        "search/training/cache.py",
-        "if _measured(file) != expected:",
+        "search/training/sealed.py",
+        "if found.st_size != expected.bytes or _checksum(file) != expected.crc32:",
         "if False:",
         f"{_DISK}::test_damaged_prepared_data_are_prepared_again",
     ),
