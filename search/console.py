@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
+from search.analysis.axes import metric_scale
 from search.analysis.pruning import Audit, Correlation, pruner_words
 from search.data import About
 from search.store.imports import ImportedStudy
@@ -112,7 +113,7 @@ def status_table(
     }
     if best is not None:
         facts["best"] = f"{row.definition.objective} {best.value:.4f} in trial {best.ticket}: {parameters(best)}"
-        if row.validation_items and 0 <= (best.value or 0.0) <= 1:
+        if row.validation_items and metric_scale(row.definition.objective) > 1:  # a share of them
             facts["noise"] = _noise(row, trials, best.value or 0.0)
     places = {each.worker: f"{each.worker} ({each.host}, {each.device})" for each in there}
     for trial in trials:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from search.analysis.measures import digest
 from search.analysis.sides import Side
 from search.errors import NotComparable
 from search.predictions import Predictions
@@ -25,7 +26,7 @@ def _of_the_judge(one: Side, other: Side) -> Iterator[str]:
         unknown = other if one.predictions else one
         yield f"of {unknown.spoken} it is not known on which items it was judged"
     elif one.predictions:
-        yield from _of_predictions(one.predictions[0], other.predictions[0])
+        yield from _of_predictions(one.predictions[0], other.predictions[0], one.found.definition.objective)
     else:
         origins = one.found.row.context.origin, other.found.row.context.origin
         if origins[0] and origins[1] and origins[0].sha256 != origins[1].sha256:
@@ -34,8 +35,8 @@ def _of_the_judge(one: Side, other: Side) -> Iterator[str]:
             yield f"one was measured on {origins[0].judged_on}, the other on {origins[1].judged_on}"
 
 
-def _of_predictions(a: Predictions, b: Predictions) -> Iterator[str]:
-    if a.digest() == b.digest():
+def _of_predictions(a: Predictions, b: Predictions, metric: str) -> Iterator[str]:
+    if digest(a, metric) == digest(b, metric):
         return
     if a.split != b.split:
         yield f"one was judged on the {a.split} split, the other on the {b.split} split"

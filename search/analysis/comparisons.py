@@ -10,6 +10,7 @@ from search.analysis import statistics, wording
 from search.analysis.entrants import Entrant, Judged
 from search.analysis.findings import Comparison
 from search.analysis.luck import Luck, luck
+from search.analysis.measures import digest
 from search.analysis.resampling import resample
 from search.errors import DifferentItems
 
@@ -21,8 +22,8 @@ def compare(entrants: Sequence[Entrant], judged: Judged) -> tuple[Comparison, ..
     items or labels, for then nothing is paired.
     """
     runs = [run for entrant in entrants for run in entrant.predictions]
-    digests = {entrant.spoken: run.digest() for entrant in entrants for run in entrant.predictions}
-    if len({run.digest() for run in runs}) > 1:
+    digests = {entrant.spoken: digest(run, judged.metric) for entrant in entrants for run in entrant.predictions}
+    if len({digest(run, judged.metric) for run in runs}) > 1:
         raise DifferentItems(digests)
     resampled = resample(runs, judged.metric) if runs else None
     ends = np.cumsum([len(entrant.predictions) for entrant in entrants]).tolist()

@@ -13,7 +13,7 @@ from search.analysis.quantities import ABSENT
 from search.analysis.results import Results
 from search.analysis.statistics import spread
 from search.predictions import Predictions
-from search.tasks import Task
+from search.tasks import OBJECTIVES, Task
 
 _MOST_LEVELS = 4  # side by side
 _OF_ONE_CLASS = ("recall_", "f1_au")
@@ -25,10 +25,9 @@ def other_metrics(results: Results, conclusion: Conclusion) -> Table:
     runs = _runs(results, conclusion)
     objective = results.definition.objective
     first = next(iter(runs.values()), [])
+    known = {name for each in runs.values() for name in metrics(each[0])}
     names = [
-        name
-        for name in (metrics(first[0]) if first else ())
-        if name != objective and not name.startswith(_OF_ONE_CLASS)
+        name for name in OBJECTIVES if name in known and name != objective and not name.startswith(_OF_ONE_CLASS)
     ]
     rows = [(_named(name), *(_spread(name, each) for each in runs.values())) for name in names]
     return Table(("metric", *runs), tuple(rows), _notes(first))
@@ -42,7 +41,7 @@ def data_sets(results: Results, conclusion: Conclusion) -> Table:
         return Table((), ())
     sets = {name: _metric(results, first[0], parts[0]) for name, parts in _sets(results, first).items()}
     rows = [
-        (level, *(_spread(sets[name], parts) for name, parts in _sets(results, each).items()))
+        (level, *(_spread(metric, _sets(results, each).get(name, [])) for name, metric in sets.items()))
         for level, each in runs.items()
     ]
     columns = [f"{name}: {_named(metric)}" if metric else name for name, metric in sets.items()]
@@ -117,9 +116,9 @@ def _cells(metric: str, name: str | None, sets: Iterable[Sequence[Predictions]])
 
 
 def _spread(metric: str | None, runs: Sequence[Predictions]) -> str:
-    if metric is None:
-        return ABSENT
-    return quantities.spread(metric, spread([measured(run, metric) for run in runs]))
+    """Nothing where the metric can't be had, for the networks of a level may say less than others do."""
+    values = [measured(run, metric) for run in runs if metric and is_measurable(run, metric)]
+    return quantities.spread(metric, spread(values)) if metric and values else ABSENT
 
 
 def _named(metric: str) -> str:

@@ -11,6 +11,7 @@ CHECKS = (
     search_health.budget,
     audit.killed_winners,
     training_health.collapse,
+    training_health.silent,
     training_health.unrelated,
     training_health.flipped,
     training_health.overfitting,

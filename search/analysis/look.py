@@ -9,6 +9,7 @@ Figures are drawn for a light page; `DARK` holds what each colour becomes on a d
 """
 
 import html
+import re
 import textwrap
 from typing import Any
 
@@ -69,6 +70,7 @@ _SYMBOLS = {
 _FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 _TITLE_WIDTH, _TITLE_LINES = 68, 3  # characters that fit on a card of the dashboard, lines
 _CAPTION_WIDTH = 100
+_KEPT = "\N{NO-BREAK SPACE}"  # where no line ends
 _BASELINE, _LINE = 28, 21  # pixels from the edge to the first line of a heading, and between lines
 _AXIS = {
     "showgrid": False,
@@ -112,8 +114,10 @@ def escaped(text: str) -> str:
 
 
 def wrapped(text: str, width: int, lines: int = 2) -> str:
-    """Escaped text in at most so many lines of at most `width` characters."""
-    return "<br>".join(map(escaped, textwrap.wrap(text, width, max_lines=lines, placeholder="…")))
+    """Escaped text in at most so many lines of at most `width` characters; parentheses stay together."""
+    kept = re.sub(r"\([^()]*\)", lambda found: found[0].replace(" ", _KEPT), text)
+    wrapped = textwrap.wrap(kept, width, max_lines=lines, placeholder="…")
+    return "<br>".join(escaped(line.replace(_KEPT, " ")) for line in wrapped)
 
 
 def colour_bar(label: str) -> dict[str, Any]:

@@ -62,8 +62,23 @@ def measured(predictions: Predictions, metric: str) -> float:
 
 
 def labelled(predictions: Predictions, metric: str) -> Flags:
-    """bool (N,): which items have a label that the metric looks at; for a recall, those of its class."""
-    return np.asarray(np.any([_looked_at(part, name) for part, name in _parts(predictions, metric)], axis=0))
+    """bool (N,): which items have a label that the metric looks at, whatever the network says of them.
+
+    For a recall they are those of its class.
+    """
+    none = np.zeros(len(predictions.items), dtype=bool)
+    flags = [_looked_at(part, name) for part, name in _asked(predictions, metric)]
+    return np.asarray(np.any([none, *flags], axis=0))
+
+
+def digest(predictions: Predictions, metric: str) -> str:
+    """A short text that is the same where the metric looks at the same items and labels in the same order.
+
+    What networks say of other tasks, and whether they do, is no part of it.
+    """
+    looked_at = [part for part, _ in _asked(predictions, metric)]
+    beside = tuple(part for part in predictions.beside if any(part is each for each in looked_at))
+    return replace(predictions, beside=beside).digest()
 
 
 def rightly(predictions: Predictions) -> Flags:
@@ -96,10 +111,11 @@ def of_sums(sums: Floats, like: Predictions, metric: str) -> Any:
     """The metric of summed shares: (..., S) -> (...). `like`: predictions of the same items.
 
     balanced_accuracy is the mean recall of the classes that occur; macro_f1 counts one that neither occurs nor is
-    predicted as 0; recall_CLASS is 0 where the class does not occur; CCC is the population's (Lin 1989, ddof 0), 0
-    where truth and prediction are both constant. Means over valence and arousal, or over action units, are over
-    those that the network speaks of and that have a label; a unit that neither occurs nor is predicted has F1 0.
-    abaw_mean is the mean of expr_total, of the mean CCC, and of au_total, as far as they are there.
+    predicted as 0; the recall of a class that does not occur can't be had (and is 0 where none of it was drawn).
+    CCC is the population's (Lin 1989, ddof 0), 0 where truth and prediction are both constant. Means over valence
+    and arousal, or over action units, are over those that the network speaks of and that have a label; a unit that
+    neither occurs nor is predicted has F1 0. abaw_mean is the mean of expr_total, of the mean CCC, and of
+    au_total, as far as they are there.
     """
     found, start = [], 0
     for part, name in _parts(like, metric):
@@ -111,34 +127,30 @@ def of_sums(sums: Floats, like: Predictions, metric: str) -> Any:
 
 def _parts(predictions: Predictions, metric: str) -> list[tuple[Predictions, str]]:
     """What the metric is the mean of: predictions, and what is measured of them. Empty where it can't be had."""
-    if metric == "abaw_mean":
-        wanted = ("expr_total", "ccc", "au_total")
-        of_each = [[part for part in _all(predictions) if _ABAW.get(part.task) == name] for name in wanted]
-        return [
-            (parts[0], name) for parts, name in zip(of_each, wanted, strict=True) if parts and _has(parts[0], name)
-        ]
-    return [(part, metric) for part in _all(predictions) if _has(part, metric)][:1]
+    return [(part, name) for part, name in _asked(predictions, metric) if _has(part, name, _said_columns(part))]
 
 
-def _all(predictions: Predictions) -> tuple[Predictions, ...]:
-    return predictions, *predictions.beside
+def _asked(predictions: Predictions, metric: str) -> list[tuple[Predictions, str]]:
+    """The same by the labels alone, whatever the network says, so that networks are judged on the same items."""
+    wanted = ("expr_total", "ccc", "au_total") if metric == "abaw_mean" else (metric,)
+    parts = [part for part in (predictions, *predictions.beside) if part.task is not Task.LANDMARKS]
+    return [found[0] for name in wanted if (found := [(p, name) for p in parts if _has(p, name, _columns(p))])]
 
 
-def _has(part: Predictions, metric: str) -> bool:
+def _has(part: Predictions, metric: str, columns: list[int]) -> bool:
+    """Whether the metric is one of the task, and is of these columns of the prediction."""
     match part.task:
         case Task.EXPRESSION | Task.DISTRIBUTION:
-            known = metric in _CLASSIFICATION or metric in [f"recall_{name}" for name in part.classes]
-            known |= part.task is Task.DISTRIBUTION and metric in _DISTANCES
-            return known and bool(_labelled_cells(part).any())
+            occurring = {
+                f"recall_{part.classes[i]}" for i in np.unique(_labels(part)) if 0 <= i < len(part.classes)
+            }
+            known = {*_CLASSIFICATION, *occurring, *(_DISTANCES if part.task is Task.DISTRIBUTION else ())}
         case Task.VALENCE_AROUSAL:
-            there = {f"ccc_{VALENCE_AROUSAL[column]}" for column in _columns(part)}
-            there |= {"ccc_mean"} if len(there) == len(VALENCE_AROUSAL) else set()
-            return metric in (there | {"mse", "ccc"} if there else ())
-        case Task.ACTION_UNITS:
-            units = {f"f1_au{ACTION_UNITS[column]}" for column in _columns(part)}
-            return metric in (units | {"au_f1", "au_total"} if units else ())
+            known = {f"ccc_{VALENCE_AROUSAL[column]}" for column in columns} | {"mse", "ccc"}
+            known |= {"ccc_mean"} if len(columns) == len(VALENCE_AROUSAL) else set()
         case _:
-            return False
+            known = {f"f1_au{ACTION_UNITS[column]}" for column in columns} | {"au_f1", "au_total"}
+    return bool(columns) and metric in known
 
 
 def _labelled_cells(part: Predictions) -> Flags:
@@ -155,6 +167,7 @@ def _labelled_cells(part: Predictions) -> Flags:
 
 
 def _looked_at(part: Predictions, metric: str) -> Flags:
+    """bool (N,): which items have a label that the metric of these predictions looks at."""
     there = _labelled_cells(part)
     if metric.startswith("recall_"):
         return np.asarray(_labels(part) == part.classes.index(metric.removeprefix("recall_")))
@@ -169,9 +182,16 @@ def _looked_at(part: Predictions, metric: str) -> Flags:
 
 
 def _columns(part: Predictions) -> list[int]:
-    """The columns that the network speaks of and that have a label."""
-    there = _labelled_cells(part) & ~np.isnan(part.predicted)
+    """The columns that have a label: all of an expression's, or none."""
+    there = _labelled_cells(part)
+    if there.ndim == 1:
+        return [*range(part.predicted.shape[1])] if there.any() else []
     return [int(column) for column in np.flatnonzero(there.any(axis=0))]
+
+
+def _said_columns(part: Predictions) -> list[int]:
+    """Those of them that the network speaks of."""
+    return [column for column in _columns(part) if not np.isnan(part.predicted[:, column]).all()]
 
 
 def _labels(part: Predictions) -> NDArray[np.int64]:
@@ -216,9 +236,9 @@ def _of_part(sums: Floats, part: Predictions, metric: str) -> Floats:
         case Task.EXPRESSION | Task.DISTRIBUTION:
             return _classification(sums, part, metric)
         case Task.VALENCE_AROUSAL:
-            return _valence_arousal(sums.reshape(*sums.shape[:-1], -1, 6), _columns(part), metric)
+            return _valence_arousal(sums.reshape(*sums.shape[:-1], -1, 6), _said_columns(part), metric)
         case _:
-            return _action_units(sums.reshape(*sums.shape[:-1], -1, 3), _columns(part), metric)
+            return _action_units(sums.reshape(*sums.shape[:-1], -1, 3), _said_columns(part), metric)
 
 
 def _classification(sums: Floats, part: Predictions, metric: str) -> Floats:

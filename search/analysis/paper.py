@@ -6,7 +6,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from search.analysis import evidence, latex, markdown, methods, quantities, searched
+from search.analysis import elsewhere, evidence, latex, markdown, methods, quantities, references, searched
 from search.analysis.checklist import SOURCE, checklist
 from search.analysis.evidence import Table
 from search.analysis.note import literal
@@ -17,7 +17,7 @@ _WIDTH = 115
 
 
 def write_paper(report: Report, folder: Path) -> None:
-    """Writes levels.tex, comparisons.tex, space.tex, methods.tex, methods.md, checklist.md, and every figure.
+    """Writes tables in LaTeX, which docs/reports.md names, methods.tex, methods.md, checklist.md, and the figures.
 
     Figures are PDF and SVG, and left out where no Chrome or Chromium is found. A table without a row is left out.
     """
@@ -44,6 +44,19 @@ def _tables(report: Report) -> dict[str, tuple[Table, str]]:
     return {
         "levels": (evidence.levels(results, conclusion), "What was found for each value."),
         "comparisons": (evidence.comparisons(results, conclusion), f"Comparisons of {measure}."),
+        "other-metrics": (
+            elsewhere.other_metrics(results, conclusion),
+            f"Other metrics on {conclusion.judged_on}, by which nothing was chosen.",
+        ),
+        "data-sets": (
+            elsewhere.data_sets(results, conclusion),
+            "Test splits of other data sets, which decide nothing.",
+        ),
+        "classes": (
+            elsewhere.classes(results, conclusion),
+            f"Accuracy within each class: {conclusion.levels[0].name if conclusion.levels else ''}.",
+        ),
+        "references": (references.table(results.definition), "Results from elsewhere."),
         "space": (searched.space(results.definition), "What was searched."),
     }
 

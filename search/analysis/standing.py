@@ -24,7 +24,7 @@ def judged_by(results: Results) -> Judged:
     objective, context = results.definition.objective, results.row.context
     if results.predictions:
         first = next(iter(results.predictions.values()))
-        there = labelled(first, objective) if is_measurable(first, objective) else np.zeros(len(first.items), bool)
+        there = labelled(first, objective)
         groups = None if first.groups is None else len(np.unique(first.groups[there]))
         return Judged(objective, first.split, int(there.sum()), groups)
     if context.origin:

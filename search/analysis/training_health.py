@@ -38,6 +38,17 @@ def collapse(results: Results) -> Iterator[HealthWarning]:
     )
 
 
+def silent(results: Results) -> Iterator[HealthWarning]:
+    """Trials that end by saying of no action unit that it is there, as suits labels that are mostly absent."""
+    yield from _of_trials(
+        results,
+        lambda epochs: epochs[-1].get("au_f1") == 0,
+        kind="collapse",
+        message="never find an action unit that is there",
+        detail=lambda epochs: f"its mean action-unit F1 is 0 after {len(epochs)} epochs",
+    )
+
+
 def unrelated(results: Results) -> Iterator[HealthWarning]:
     """A loss that falls although nothing of the order of the labels is learnt."""
     yield from _of_trials(

@@ -92,17 +92,19 @@ def concordance(predicted: Tensor, truth: Tensor) -> float:
 
 
 def action_unit_metrics(predicted: Tensor, truth: Tensor, mask: Tensor, names: Sequence[str]) -> dict[str, float]:
-    """F1 of each unit, au_f1, their mean, and au_total, half of it and half the accuracy over all cells.
+    """F1 of each unit that has a label, au_f1, their mean, and au_total, half of it and half the accuracy over all
+    cells that have one.
 
     predicted, truth, mask: bool (N, U), U names such as `AU1`. A unit that neither occurs nor is predicted has an
     F1 of 0.
     """
+    there = mask.any(dim=0)
     hits = (predicted & truth & mask).sum(dim=0)
     wrong = ((predicted != truth) & mask).sum(dim=0)
     scores = torch.where(hits > 0, 2 * hits / (2 * hits + wrong).clamp(min=1), 0.0)
     accuracy = 1 - wrong.sum() / mask.sum().clamp(min=1)
-    f1 = scores.mean().item()
-    each = {f"f1_{name.lower()}": score for name, score in zip(names, scores.tolist(), strict=True)}
+    f1 = scores[there].mean().item()
+    each = {f"f1_{name.lower()}": scores[i].item() for i, name in enumerate(names) if there[i]}
     return {"au_f1": f1, "au_total": 0.5 * f1 + 0.5 * accuracy.item(), **each}
 
 
@@ -139,7 +141,8 @@ def _mean_concordance(metrics: dict[str, float]) -> float:
 
 
 def _action_units(head: Head, logits: Tensor, values: Tensor, mask: Tensor) -> dict[str, float]:
-    return action_unit_metrics(logits >= 0, values > 0.5, mask, head.labels)
+    present = logits.sigmoid() > 0.5  # not at it, as the challenge's code and torchmetrics have it
+    return action_unit_metrics(present, values > 0.5, mask, head.labels)
 
 
 _MEASURED: dict[Task, Callable[[Head, Tensor, Tensor, Tensor], dict[str, float]]] = {

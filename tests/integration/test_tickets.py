@@ -147,6 +147,7 @@ def test_every_step_may_be_repeated(store: Store, study: StudyRow) -> None:
         assert store.run(lambda c: tickets.finish(c, lease, "pruned", value=0.25, reason="pruned after epoch 1"))
     assert len(store.storage.get_all_trials(study.study_id)) == 1
     assert records(store, study)[0].curve == {1: 0.25}
+    assert records(store, study)[0].epoch_seconds == {1: 1.0}
 
 
 def test_a_worker_whose_ticket_was_taken_changes_nothing(store: Store, study: StudyRow) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.analysis import wording
+from search.analysis import look, wording
 from search.analysis.axes import is_numeric, metric_label, objective_axis, parameter_axis, shown
 from search.analysis.trials import best_so_far, counted
 from search.tasks import METRIC_DIRECTIONS
@@ -105,6 +105,13 @@ def test_metrics_have_units() -> None:
     assert metric_label("recall_disgust", on="test") == "recall of disgust on test (%)"
     assert metric_label("kl") == "KL divergence on validation (lower is better)"
     assert metric_label("f1_au12", on=None) == "F1 of action unit 12"
+
+
+def test_a_unit_stays_together() -> None:
+    label = metric_label("kl")
+    assert look.wrapped(label, 44) == "KL divergence on validation<br>(lower is better)"
+    assert look.wrapped("a b (c d)", 20) == "a b (c d)"
+    assert max(map(len, look.wrapped("x (" + "long words " * 9 + ")", 20).split("<br>"))) <= 20
 
 
 def test_every_metric_is_said_in_words() -> None:

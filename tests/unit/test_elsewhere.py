@@ -89,6 +89,29 @@ def test_other_metrics_before_anything_was_judged(objective: str) -> None:
     assert account.time_to_best(results, conclusion) == ""
 
 
+def test_what_the_networks_of_one_value_do_not_say_is_empty() -> None:
+    """A study may ask which tasks to train together."""
+    results = affect("abaw_mean", elsewhere=True)
+    silent = {}
+    for record in results.confirmed:
+        made = results.predictions[record.ticket]
+        if record.parameters["depth"] == 2:
+            mute = replace(made, predicted=np.full_like(made.predicted, np.nan))
+            other = tuple(replace(part, predicted=np.full_like(part.predicted, np.nan)) for part in made.elsewhere)
+            made = replace(mute, elsewhere=other)
+        silent[record.ticket] = made
+    results = replace(results, predictions=silent)
+    report = work_out(results)
+    table = elsewhere.other_metrics(results, report.conclusion)
+    of_depth_2 = table.columns.index("depth (blocks) 2")
+    rows = {row[0]: row for row in table.rows}
+    assert rows["accuracy (%)"][of_depth_2] == quantities.ABSENT
+    assert rows["mean CCC"][of_depth_2] != quantities.ABSENT
+    sets = elsewhere.data_sets(results, report.conclusion).rows
+    assert next(row for row in sets if row[0] == "depth (blocks) 2")[2:] == (quantities.ABSENT,) * 2
+    assert "811 test images" in report.conclusion.answer
+
+
 def test_the_time_to_the_best_epoch_is_that_of_the_epochs_up_to_it() -> None:
     results = affect("kl")
     conclusion = conclude(results)

@@ -214,6 +214,13 @@ def test_a_loss_that_falls_while_nothing_is_learnt() -> None:
     assert "mean squared error falls from 0.5 to 0.05, and its CCC ends at 0.010" in found.evidence
 
 
+def test_units_that_are_never_found() -> None:
+    found = of("collapse", with_curves(searched(inside), lambda record, epoch: {"au_f1": 0.0, "au_total": 0.4}))
+    assert found.message.startswith("60 of 60 complete trials never find an action unit that is there")
+    assert "its mean action-unit F1 is 0 after 10 epochs" in found.evidence
+    assert not warnings(with_curves(searched(inside), lambda record, epoch: {"au_f1": 0.01}))
+
+
 def test_a_sign_turned_round() -> None:
     found = of("sign", with_curves(searched(inside), lambda record, epoch: {**VA, "ccc_arousal": -0.4}))
     assert "ends at -0.400" in found.evidence
