@@ -80,7 +80,7 @@ def belonging_together(images: Pixels, groups: Indices | None) -> Indices:
     items = np.arange(len(images))
     flat = images.reshape(len(images), -1)
     # 64 bits: among a million different thumbnails, two have the same mark with a chance of 3 in 100 million.
-    marks = np.array([int.from_bytes(blake2b(row, digest_size=8).digest()) for row in flat], np.uint64)
+    marks = np.array([int.from_bytes(blake2b(row.tobytes(), digest_size=8).digest()) for row in flat], np.uint64)
     _, first_rows, of_item = np.unique(marks, return_index=True, return_inverse=True)
     different = flat[first_rows]
     first, first_group = len(items), len(items) + len(different)
