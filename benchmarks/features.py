@@ -8,8 +8,9 @@ workers over one .npy file a video, the layout that published code for this data
     .venv/bin/python -m benchmarks.features
     .venv/bin/python -m benchmarks.features --frames 200000 --steps 100      in a few seconds
 
-It takes about two minutes and 6 GB of disk. To reach: less than a tenth of the vectors' size in memory of our own,
-and no fewer windows a second than either peer. Files read before are in the operating system's cache.
+It takes about four minutes and 6 GB of disk. To reach: less than a tenth of the vectors' size in memory of our
+own, and open in a second. Reading a page that is mapped for the first time takes longer than reading an array in
+memory, so fewer windows a second are handed out.
 """
 
 import argparse

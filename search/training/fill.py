@@ -146,8 +146,9 @@ def _refuse(unreadable: Unreadable, total: int, bad_share: float) -> None:
 
 def _carve(train: _Decoded, classes: tuple[str, ...], share: float, seed: int) -> tuple[Indices, Indices]:
     groups = None if train.split.groups is None else train.split.groups[train.kept]
-    chunks = _chunks(np.arange(len(train.kept)))
-    small = np.concatenate([thumbnails(train.images(rows)) for rows in chunks])
+    small = np.empty((len(train.kept), 8, 8, 3), np.uint8)
+    for rows in _chunks(np.arange(len(train.kept))):
+        small[rows] = thumbnails(train.images(rows))
     together = belonging_together(small, groups)
     return carve(train.split.labels()[train.kept], together, classes=classes, share=share, seed=seed)
 

@@ -5,9 +5,13 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.neighbors import radius_neighbors_graph
 
 from search.errors import DatasetError
-from search.training.split import belonging_together, carve, thumbnails
+from search.training import split
+from search.training.split import NEAR, belonging_together, carve, thumbnails
 
 CLASSES = ("anger", "fear", "neutral")
 ALONE = np.arange(1000)
@@ -133,3 +137,37 @@ def test_flat_images_of_different_colours_are_different():
     images = np.zeros((3, 16, 16, 3), np.uint8) + np.array([0, 50, 50], np.uint8)[:, None, None, None]
     groups = belonging_together(thumbnails(images), None)
     assert groups[0] != groups[1] == groups[2]
+
+
+def test_one_image_many_times_is_one_group():
+    assert belonging_together(np.full((5, 8, 8, 3), 7, np.uint8), None).tolist() == [0] * 5
+
+
+def clusters(count: int, spread: float) -> np.ndarray:
+    """Thumbnails in clusters of ten, whose members chain by differences about NEAR."""
+    rng = np.random.default_rng(0)
+    centres = rng.uniform(40, 210, (count // 10, 192)).repeat(10, axis=0)
+    return np.clip(centres + rng.normal(0, spread, (count, 192)), 0, 255).astype(np.uint8).reshape(-1, 8, 8, 3)
+
+
+@pytest.mark.parametrize("portion", [4_000_000, 100])
+@pytest.mark.parametrize("spread", [2.0, 2.8, 3.5])
+def test_near_duplicates_are_those_of_comparing_all_pairs(monkeypatch, spread, portion):
+    monkeypatch.setattr(split, "PAIRS", portion)
+    monkeypatch.setattr(split, "SAMPLE", 300)
+    images = clusters(1000, spread)
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    expected = connected_components(radius_neighbors_graph(flat, NEAR * 192**0.5), directed=False)[1]
+    assert belonging_together(images, None).tolist() == expected.tolist()
+    assert 100 <= expected.max() + 1 <= 1000
+
+
+@pytest.mark.parametrize("sizes", [[1], [1, 1, 2, 7], [30, 1]])
+def test_the_folds_are_those_of_scikit_learn(monkeypatch, sizes):
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(2000), rng.choice(sizes, 2000))[:2000]
+    labels = rng.choice(5, 2000, p=[0.6, 0.2, 0.1, 0.06, 0.04])
+    found = carve(labels, groups, classes="abcde", share=0.1, seed=3)
+    monkeypatch.setattr(split, "_Dealer", StratifiedGroupKFold)
+    expected = carve(labels, groups, classes="abcde", share=0.1, seed=3)
+    assert [side.tolist() for side in found] == [side.tolist() for side in expected]
