@@ -476,3 +476,10 @@ def test_references_are_no_part_of_the_hash(write: Write) -> None:
         "source: a paper, verified: true}]\n"
     )
     assert load_study(write(STUDY)).hash == load_study(write(STUDY + reference)).hash
+
+
+@pytest.mark.parametrize("name", catalog.names("studies"))
+def test_every_shipped_study_says_which_figure_it_answers(name: str) -> None:
+    study = load_study(name)
+    assert study.references, "say which published or notebook figure it answers, under references"
+    assert all(reference.dataset in catalog.names("datasets") for reference in study.references)
