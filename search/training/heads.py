@@ -13,6 +13,8 @@ from search.tasks import ACTION_UNITS, OBJECTIVES, SPACES, TRAINABLE, VALENCE_AR
 from search.training.cache import CachedSplit, Prepared
 from search.training.recipe import Recipe
 
+_Key = tuple[Task, str]  # a task, and the label space or data set that has a head of its own for it
+
 
 @dataclass(frozen=True)
 class Head:
@@ -87,29 +89,23 @@ def layout(recipe: Recipe, data: Prepared) -> Layout:
 
     Raises DatasetError where the study's data set has no labels of a task.
     """
-    heads: dict[tuple[Task, str], Head] = {}
-    members = [("", "both", data), *_companions(recipe, data)]
-    owned: list[list[tuple[Task, str]]] = []
+    sources = [_Source(data.name, "both", data), *_companions(recipe, data)]
+    _refuse_missing(recipe, sources)
+    heads: dict[_Key, Head] = {}
     width = 0
-    for name, use, member in members:
-        keys = []
-        for task, labels in _said(recipe, _described(use, member)):
-            labels = labels or member.classes
-            key = task, _group(recipe, task, name or data.name, member.classes)
-            if key not in heads and (use != "test" or not heads):
-                heads[key] = Head(_name(key, single=len(members) == 1), task, labels, width)
-                width += len(labels)
-            keys.append(key)
-        owned.append(keys)
-    main = owned[0]
-    _refuse_missing(recipe, data, [member.train for _, use, member in members if use != "test"])
-    return Layout(
-        tuple(heads.values()),
-        tuple(
-            Member(name or data.name, use, member, tuple(_of_member(heads, keys, main)))
-            for (name, use, member), keys in zip(members, owned, strict=True)
-        ),
-    )
+    for source in sources:
+        if source.use != "test":
+            for key, columns in _said(recipe, source):
+                if key not in heads:
+                    heads[key] = Head(_name(key, single=len(sources) == 1), key[0], columns, width)
+                    width += len(columns)
+    own = {key[0]: heads[key] for key, _ in _said(recipe, sources[0])}
+    members = []
+    for source in sources:
+        # What has no head of its own, because it is only tested, is held against those of the study's own.
+        found = [heads.get(key) or own.get(key[0]) for key, _ in _said(recipe, source)]
+        members.append(Member(source.name, source.use, source.data, tuple(head for head in found if head)))
+    return Layout(tuple(heads.values()), tuple(members))
 
 
 def tasks(recipe: Recipe) -> tuple[str, ...]:
@@ -157,44 +153,64 @@ def classes_of(layout: Layout, values: Tensor, mask: Tensor) -> Tensor:
     return classes
 
 
-def _refuse_missing(recipe: Recipe, data: Prepared, trained: list[CachedSplit]) -> None:
-    """Raises DatasetError where nothing has the labels of a task that is named, or the study's own data of what is
-    judged."""
-    anywhere = {task for split in trained for task in _present(split)}
-    own = _present(data.train)
-    missing = [task for task in OBJECTIVES[recipe.objective] if task in tasks(recipe) and task not in own]
-    if recipe.knobs.tasks is not None:
-        missing += [task for task in tasks(recipe) if task not in anywhere and task not in missing]
-    if missing or not set(own) & set(tasks(recipe)):
-        raise DatasetError(
-            f"the data set {data.name} has no labels of {', '.join(missing or tasks(recipe))}; it has some of "
-            f"{', '.join(own) or 'nothing'}. Change tasks or objective."
-        )
+@dataclass(frozen=True)
+class _Source:
+    """A data set of a run, and what for."""
+
+    name: str
+    use: str
+    data: Prepared
+
+    @property
+    def present(self) -> list[str]:
+        """What it has labels of, of `search.tasks.TRAINABLE`."""
+        tested = self.data.test if self.use == "test" else None
+        return _present(tested or self.data.train)
 
 
-def _companions(recipe: Recipe, data: Prepared) -> Iterator[tuple[str, str, Prepared]]:
+def _companions(recipe: Recipe, data: Prepared) -> Iterator[_Source]:
     """The data sets beside the study's own; where only that is trained on, those to be tested."""
     for name, use, companion in data.companions:
         if recipe.knobs.train_on == "all":
-            yield name, use, companion
+            yield _Source(name, use, companion)
         elif use != "train":
-            yield name, "test", companion
+            yield _Source(name, "test", companion)
 
 
-def _described(use: str, data: Prepared) -> CachedSplit:
-    """The split that tells what a data set has labels of."""
-    return data.test if use == "test" and data.test is not None else data.train
+def _refuse_missing(recipe: Recipe, sources: list[_Source]) -> None:
+    """Raises DatasetError where nothing has the labels of a task that is named, or the study's own data of what is
+    judged."""
+    own = sources[0].present
+    trained = {task for source in sources if source.use != "test" for task in source.present}
+    missing = [task for task in OBJECTIVES[recipe.objective] if task in tasks(recipe) and task not in own]
+    if recipe.knobs.tasks is not None:
+        missing += [task for task in tasks(recipe) if task not in trained and task not in missing]
+    if missing or not set(own) & set(tasks(recipe)):
+        raise DatasetError(
+            f"the data set {sources[0].name} has no labels of {', '.join(missing or tasks(recipe))}; it has some "
+            f"of {', '.join(own) or 'nothing'}. Change tasks or objective."
+        )
 
 
-def _said(recipe: Recipe, split: CachedSplit) -> Iterator[tuple[Task, tuple[str, ...]]]:
-    """The tasks that a data set has labels of, each with what its columns stand for; of classes nothing yet."""
-    said = [task for task in tasks(recipe) if task in _present(split)]
+def _said(recipe: Recipe, source: _Source) -> Iterator[tuple[_Key, tuple[str, ...]]]:
+    """The heads that a data set has labels for, each with what its columns stand for."""
+    said = [task for task in tasks(recipe) if task in source.present]
     if "expression" in said:
-        yield Task.EXPRESSION, ()
+        yield _key(recipe, Task.EXPRESSION, source), source.data.classes
     if dimensions := tuple(name for name in VALENCE_AROUSAL if name in said):
-        yield Task.VALENCE_AROUSAL, dimensions
+        yield _key(recipe, Task.VALENCE_AROUSAL, source), dimensions
     if "action_units" in said:
-        yield Task.ACTION_UNITS, tuple(f"AU{number}" for number in ACTION_UNITS)
+        yield _key(recipe, Task.ACTION_UNITS, source), tuple(f"AU{number}" for number in ACTION_UNITS)
+
+
+def _key(recipe: Recipe, task: Task, source: _Source) -> _Key:
+    """What data sets with the same answer share a head for."""
+    name, classes = source.name, source.data.classes
+    if recipe.knobs.output_heads == "per_dataset":
+        return task, name
+    if recipe.knobs.output_heads == "per_space" and task is Task.EXPRESSION:
+        return task, next((space for space, members in SPACES.items() if members == classes), name)
+    return task, ""
 
 
 def _present(split: CachedSplit) -> list[str]:
@@ -209,30 +225,11 @@ def _present(split: CachedSplit) -> list[str]:
     return present
 
 
-def _group(recipe: Recipe, task: Task, name: str, classes: tuple[str, ...]) -> str:
-    """What data sets with the same answer share a head for."""
-    if recipe.knobs.output_heads == "per_dataset":
-        return name
-    if recipe.knobs.output_heads == "per_space" and task is Task.EXPRESSION:
-        return next((space for space, members in SPACES.items() if members == classes), name)
-    return ""
-
-
-def _name(key: tuple[Task, str], single: bool) -> str:
+def _name(key: _Key, single: bool) -> str:
     task, group = key
     if single or not group:
         return str(task)
     return group if task is Task.EXPRESSION else f"{group}_{task}"
-
-
-def _of_member(
-    heads: dict[tuple[Task, str], Head], keys: list[tuple[Task, str]], main: list[tuple[Task, str]]
-) -> Iterator[Head]:
-    """The heads that a data set is held against: its own where there are such, else those of the study's own."""
-    for key in keys:
-        fallback = next((other for other in main if other[0] is key[0]), None)
-        if found := heads.get(key) or (heads.get(fallback) if fallback else None):
-            yield found
 
 
 def distributions(
