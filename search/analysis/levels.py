@@ -16,8 +16,10 @@ LevelKey = tuple[int, ...]  # the place of each scientific value, or bucket, in 
 
 
 def scientific(study: StudyDefinition) -> list[str]:
-    """The parameters that the study asks about, in its order."""
-    return [name for name, parameter in study.space.items() if parameter.role == "scientific"]
+    """The parameters that the study asks about, in its order; of several those that have more than one value."""
+    asked = [name for name, parameter in study.space.items() if parameter.role == "scientific"]
+    differing = [name for name in asked if (values := study.space[name].values()) is None or len(values) > 1]
+    return differing or asked
 
 
 def level_of(study: StudyDefinition, parameters: Parameters) -> LevelKey:
@@ -26,10 +28,8 @@ def level_of(study: StudyDefinition, parameters: Parameters) -> LevelKey:
 
 
 def level_values(study: StudyDefinition, parameters: Parameters) -> Parameters:
-    """The scientific ones of a configuration's parameters; of several those that differ from level to level."""
-    asked = scientific(study)
-    differing = [name for name in asked if len(study.space[name].values() or "..") > 1]
-    return {name: parameters[name] for name in differing or asked}
+    """The scientific ones of a configuration's parameters."""
+    return {name: parameters[name] for name in scientific(study)}
 
 
 def level_name(study: StudyDefinition, parameters: Parameters) -> str:

@@ -102,6 +102,13 @@ def test_without_scientific_parameters_there_is_one_level() -> None:
     assert chosen(definition, records) == [3]
 
 
+def test_a_scientific_parameter_with_a_single_value_names_no_level() -> None:
+    block = {"role": "scientific", "choices": ["cls"]}
+    both = {"block": "cls", "depth": 8}
+    assert level_values(study({"block": block, "depth": DEPTH}), both) == {"depth": 8}
+    assert level_values(study({"block": block}), both) == {"block": "cls"}
+
+
 def test_other_directions_other_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     definition = study({"depth": DEPTH, "block": {"role": "nuisance", "choices": ["vit", "cls"]}})
     definition = definition.model_copy(update={"objective": "mse"})
