@@ -51,7 +51,7 @@ PROTECTIONS: list[Protection] = [
     protection(
         "preparing damaged data again",
         "search/worker/data.py",
-        "            cache.discard_damaged(folder)\n",
+        "            _discard_damaged(source.cache, record)\n",
         "            raise\n",
         f"{_DISK}::test_damaged_prepared_data_are_prepared_again",
     ),
