@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data import About, Split, Splits, Target
+from search.data import About, Split, Splits, Target, find_folder
 from search.errors import DatasetError
 from search.folds import Fold, deal
 from search.images import FileImages
@@ -42,7 +42,7 @@ def load(root: Path, *, ties: Literal["keep", "drop"] = "keep", fold: Fold = 0) 
     Raises DatasetError where the table is missing or a line is malformed. A painting that is listed but not there
     is left to be named unreadable.
     """
-    folder = _folder(root)
+    folder = find_folder("Abstract", root, "testImages_abstract", TABLE)
     paths, votes = _read(folder / TABLE)
     tied = (votes == votes.max(axis=1, keepdims=True)).sum(axis=1) > 1
     notes = []
@@ -59,13 +59,6 @@ def load(root: Path, *, ties: Literal["keep", "drop"] = "keep", fold: Fold = 0) 
         return Split(FileImages(items, folder), {Task.DISTRIBUTION: target}, items)
 
     return Splits(MIKELS, part(~testing), test=part(testing), notes=tuple(notes))
-
-
-def _folder(root: Path) -> Path:
-    for folder in (root / "testImages_abstract", root):
-        if (folder / TABLE).is_file():
-            return folder
-    raise DatasetError(f"no Abstract under {root}: looked for testImages_abstract/{TABLE} and {TABLE}.")
 
 
 def _read(file: Path) -> tuple[list[str], NDArray[np.int64]]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from search.data import About, Split, Splits, Target
+from search.data import About, Split, Splits, Target, find_folder
 from search.errors import DatasetError
 from search.images import FileImages
 from search.tasks import MIKELS, POLAR, Task
@@ -40,9 +40,7 @@ def load(root: Path, *, view: Literal["mikels", "polar"] = "mikels") -> Splits:
     Raises DatasetError where a list is missing or an entry is malformed. An image that is listed but not there is
     left to be named unreadable.
     """
-    folder = next((found for found in (root / "EmoSet-118K", root) if (found / "train.json").is_file()), None)
-    if folder is None:
-        raise DatasetError(f"no EmoSet under {root}: looked for EmoSet-118K/train.json and train.json.")
+    folder = find_folder("EmoSet", root, "EmoSet-118K", "train.json")
     classes = MIKELS if view == "mikels" else POLAR
     train, validation, test = (_split(folder, name, view) for name in ("train", "val", "test"))
     return Splits(classes, train, validation, test)

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data import About, Split, Splits, Target
+from search.data import About, Split, Splits, Target, find_folder
 from search.errors import DatasetError
 from search.folds import Fold, deal
 from search.images import FileImages
@@ -66,7 +66,7 @@ def load(
         raise DatasetError(
             f"emotion6: scale: as_published is of valence and arousal; leave it out with view: {view}."
         )
-    folder = _folder(root)
+    folder = find_folder("Emotion6", root, "Emotion6", "ground_truth.txt")
     rows = _read(folder / "ground_truth.txt")
     classes, task, target = _target(rows, view, scale)
     testing = deal(rows.paths, rows.shares.argmax(axis=1).tolist()) == fold
@@ -101,13 +101,6 @@ def _target(rows: Rows, view: View, scale: str) -> tuple[tuple[str, ...], Task, 
     shares = np.where(labelled[:, None], shares, 1.0)
     shares /= shares.sum(axis=1, keepdims=True)
     return classes, Task.DISTRIBUTION, Target(shares.astype(np.float32), labelled)
-
-
-def _folder(root: Path) -> Path:
-    for folder in (root / "Emotion6", root):
-        if (folder / "ground_truth.txt").is_file():
-            return folder
-    raise DatasetError(f"no Emotion6 under {root}: looked for Emotion6/ground_truth.txt and ground_truth.txt.")
 
 
 def _read(file: Path) -> Rows:

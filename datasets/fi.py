@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from search.data import About, Split, Splits, Target
+from search.data import About, Split, Splits, Target, find_folder
 from search.errors import DatasetError
 from search.folds import Fold, deal
 from search.images import FileImages
@@ -40,9 +40,7 @@ def load(root: Path, *, fold: Fold = 0) -> Splits:
     Raises DatasetError where a folder of an emotion is missing or empty, or a list is malformed. An image in no
     list is left out and counted in the notes.
     """
-    folder = next((found for found in (root / "emotion_dataset", root) if (found / MIKELS[0]).is_dir()), None)
-    if folder is None:
-        raise DatasetError(f"no FI under {root}: looked for emotion_dataset/{MIKELS[0]} and {MIKELS[0]}.")
+    folder = find_folder("FI", root, "emotion_dataset", MIKELS[0])
     images = [path for emotion in MIKELS for path in _images(folder, emotion)]
     if (listed := _list_file(folder, "train")) is not None:
         return _listed(folder, images, listed)

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data import About, Split, Splits, Target
+from search.data import About, Split, Splits, Target, find_folder
 from search.errors import DatasetError
 from search.folds import Fold, deal
 from search.images import FileImages
@@ -45,7 +45,7 @@ def load(root: Path, *, scale: Literal["unit", "as_published"] = "unit", fold: F
     Raises DatasetError where the file is missing or a line is malformed. A photograph that is listed but not there
     is left to be named unreadable.
     """
-    folder = _folder(root)
+    folder = find_folder("OASIS", root, "OASIS_database_2016", TABLE)
     rows = _read(folder / TABLE)
     affect = (np.array([means for _, _, means in rows]) - (LOWEST + HIGHEST) / 2) / ((HIGHEST - LOWEST) / 2)
     if scale == "as_published":
@@ -73,13 +73,6 @@ def load(root: Path, *, scale: Literal["unit", "as_published"] = "unit", fold: F
 def _series(theme: str) -> str:
     """The theme without its number: "Beach 3" is of the series "beach"."""
     return re.sub(r"\s*\d+$", "", theme).lower()
-
-
-def _folder(root: Path) -> Path:
-    for folder in (root / "OASIS_database_2016", root):
-        if (folder / TABLE).is_file():
-            return folder
-    raise DatasetError(f"no OASIS under {root}: looked for OASIS_database_2016/{TABLE} and {TABLE}.")
 
 
 def _read(file: Path) -> Rows:

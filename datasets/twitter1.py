@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from search.data import About, Split, Splits, Target
+from search.data import About, Split, Splits, Target, find_folder
 from search.errors import DatasetError
 from search.folds import Fold, deal
 from search.images import FileImages
@@ -65,9 +65,7 @@ def load(
     Raises DatasetError where no form fits, or a line is malformed. A photograph that is listed but not there is
     left to be named unreadable.
     """
-    folder = next((found for found in (root / "Twitter_PCNN", root) if (found / IMAGES).is_dir()), None)
-    if folder is None:
-        raise DatasetError(f"no Twitter I under {root}: looked for Twitter_PCNN/{IMAGES} and {IMAGES}.")
+    folder = find_folder("Twitter I", root, "Twitter_PCNN", IMAGES)
     judged = _judged(folder, labels, agree)
     positive = judged.votes.argmax(axis=1)
     if labels == "distribution":

@@ -7,7 +7,6 @@ Transformers", https://arxiv.org/abs/2103.17239), or class attention as CLSFER p
 
 from collections import OrderedDict
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -18,6 +17,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from search.errors import ModelError, WeightsError
+from search.pretrained import read_state
 
 Feature = Literal["s4", "s3+unit", "s3-view", "s3-unshuffle", "s3-196"]
 BlockKind = Literal["vit", "cls", "cls_published"]
@@ -87,7 +87,7 @@ def build(
     backbone = _iresnet(width, stages, stem_stride)
     if weights is not None:
         spare = _RECOGNITION_HEAD if feature == "s4" else (*_RECOGNITION_HEAD, "layer4.")
-        _load(backbone, Path(weights), spare)
+        _load(backbone, weights, spare)
     return Clsfer(backbone, tokens, blocks, outputs)
 
 
@@ -256,13 +256,13 @@ def _iresnet(width: int, stages: tuple[int, ...], stem_stride: int) -> nn.Sequen
     return nn.Sequential(layers)
 
 
-def _load(backbone: nn.Module, path: Path, spare: tuple[str, ...]) -> None:
+def _load(backbone: nn.Module, path: str, spare: tuple[str, ...]) -> None:
     """Fill the backbone from a file of insightface's iresnet: a state dict, bare or under "state_dict".
 
     Keys that start with one of `spare` may be left over, and old files may lack num_batches_tracked. Any other
     difference raises WeightsError.
     """
-    given, expected = _read(path), backbone.state_dict()
+    given, expected = read_state(path), backbone.state_dict()
     fitting = {key: given[key] for key in expected if key in given}
     differences = {
         "missing": [k for k in expected if k not in given and not k.endswith(".num_batches_tracked")],
@@ -281,22 +281,6 @@ def _load(backbone: nn.Module, path: Path, spare: tuple[str, ...]) -> None:
             f"{found}give insightface's iresnet50, and the width and depths it was trained with."
         )
     backbone.load_state_dict(fitting)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise WeightsError(
-            f"{path} can't be read ({error.strerror}); give a file of pretrained weights."
-        ) from error
-    except Exception as error:  # torch.load fails on foreign bytes in a dozen ways
-        remedy = "save the state dict alone, with torch.save"
-        raise WeightsError(f"{path} is damaged or holds more than tensors: not loaded; {remedy}.") from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path} holds no state dict; save one with torch.save(model.state_dict(), path).")
-    return {str(key).removeprefix("module."): value for key, value in state.items()}
 
 
 def _listed(kind: str, keys: list[str]) -> str:

@@ -4,16 +4,11 @@ Architecture and names are those of sucv/ABAW2 (https://arxiv.org/abs/2107.01175
 in PyTorch, with stride 1 in the first stage. It is not insightface's `iresnet50`, whose weights do not fit.
 """
 
-from pathlib import Path
-from textwrap import shorten
-
-import timm
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from search.errors import ModelError, WeightsError
-
-_LONGEST_LINE = 200  # characters of each list of keys in a refusal
+from search.errors import ModelError
+from search.pretrained import fitting, read_state
 
 
 def features(
@@ -41,7 +36,9 @@ def features(
         raise ModelError(f"model ir50: width and depths start at 1, and {width} and {depths} are given.")
     network = Ir(crop, width, depths)
     if weights is not None:
-        _load(network, Path(weights))
+        state = {key.removeprefix("backbone."): tensor for key, tensor in read_state(weights).items()}
+        with fitting(weights, "ir50"):
+            network.load_state_dict({k: tensor for k, tensor in state.items() if not k.startswith("logits.")})
     return network
 
 
@@ -95,27 +92,3 @@ class Unit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         total: Tensor = self.res_layer(x) + self.shortcut_layer(x)
         return total
-
-
-def _load(network: nn.Module, path: Path) -> None:
-    given = {key.removeprefix("backbone."): tensor for key, tensor in _read(path).items()}
-    try:
-        network.load_state_dict({key: tensor for key, tensor in given.items() if not key.startswith("logits.")})
-    except RuntimeError as error:
-        lines = [shorten(line, _LONGEST_LINE, placeholder=" ...") for line in str(error).splitlines()[:5]]
-        raise WeightsError(f"{path} does not fit ir50: {' '.join(lines)}") from error
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """A state dict, bare or under "state_dict" or "model", without the prefix "module."."""
-    if not path.is_file():
-        raise WeightsError(f"{path} is no file; give a file of pretrained weights.")
-    try:
-        state: dict[str, Tensor] = timm.models.load_state_dict(str(path), weights_only=True)
-    except Exception as error:  # torch.load fails on foreign bytes in a dozen ways
-        raise WeightsError(
-            f"{path} is damaged or no state dict: not loaded; save one with torch.save(model.state_dict(), path)."
-        ) from error
-    if not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path} holds more than tensors; save the state dict alone, with torch.save.")
-    return state

@@ -4,16 +4,13 @@ The classifier on SwAV's projection is that of trougnouf/TRAIL2021-challenge5: i
 the network's 2048 features. SwAV: https://arxiv.org/abs/2006.09882; its weights are under CC BY-NC 4.0.
 """
 
-from pathlib import Path
-from textwrap import shorten
 from typing import Literal
 
-import timm
 import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from search.errors import WeightsError
+from search.pretrained import fitting, read_state
 
 Network = Literal["resnet18", "resnet34", "resnet50"]
 Head = Literal["linear", "projection"]
@@ -21,7 +18,6 @@ Head = Literal["linear", "projection"]
 _WRAPPERS = ("encoder.", "backbone.")  # what SimSiam's and SimCLR's files put before the network's keys
 _LEFT_OVER = ("fc.", "projection_head.", "prototypes.", "projector.", "predictor.")
 _PROJECTION = "projection_head."
-_LONGEST_LINE = 200  # characters of each list of keys in a refusal
 
 
 def build(
@@ -47,7 +43,7 @@ def build(
     backbone.set_submodule("fc", nn.Identity())
     projection = Projection(width) if head == "projection" else None
     if weights is not None:
-        _load(Path(weights), network, backbone, projection)
+        _load(weights, network, backbone, projection)
     return Pretrained(backbone, projection, nn.Linear(128 if projection else width, outputs))
 
 
@@ -83,38 +79,17 @@ class Pretrained(nn.Module):
         return logits
 
 
-def _load(path: Path, name: str, backbone: nn.Module, projection: Projection | None) -> None:
-    given = {_unwrapped(key): tensor for key, tensor in _read(path).items()}
+def _load(path: str, name: str, backbone: nn.Module, projection: Projection | None) -> None:
+    given = {_unwrapped(key): tensor for key, tensor in read_state(path).items()}
     kept = {key: tensor for key, tensor in given.items() if not key.startswith(_LEFT_OVER)}
     projected = {k.removeprefix(_PROJECTION): v for k, v in given.items() if k.startswith(_PROJECTION)}
-    try:
+    with fitting(path, name):
         backbone.load_state_dict(kept)
         if projection is not None and projected:
             projection.load_state_dict(projected)
-    except RuntimeError as error:
-        raise WeightsError(f"{path} does not fit {name}: {_one_line(error)}") from error
 
 
 def _unwrapped(key: str) -> str:
     for wrapper in _WRAPPERS:
         key = key.removeprefix(wrapper)
     return key
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """A state dict, bare or under "state_dict" or "model", without the prefix "module."."""
-    if not path.is_file():
-        raise WeightsError(f"{path} is no file; give a file of pretrained weights.")
-    try:
-        state: dict[str, Tensor] = timm.models.load_state_dict(str(path), weights_only=True)
-    except Exception as error:  # torch.load fails on foreign bytes in a dozen ways
-        raise WeightsError(
-            f"{path} is damaged or no state dict: not loaded; save one with torch.save(model.state_dict(), path)."
-        ) from error
-    if not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path} holds more than tensors; save the state dict alone, with torch.save.")
-    return state
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(shorten(line, _LONGEST_LINE, placeholder=" ...") for line in str(error).splitlines()[:5])

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     status.add_argument("study", nargs="?", help="its name in the store; by default every worker and study")
     _add_json(status)
     report = _add(group, "report", "write a study's report: what it found, and the evidence", "findings.report")
-    report.add_argument("study", help="the study's name in the store")
+    _add_study(report)
     report.add_argument("--paper", action="store_true", help="also write figures, tables and texts for a paper")
     _add_json(report, "print the conclusion and the files as JSON")
     for name, summary in {
@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "stop": "close a study; resume opens it again",
     }.items():
         named = _add(group, name, summary, f"{'findings' if name == 'audit' else 'studies'}.{name}")
-        named.add_argument("study", help="the study's name in the store")
+        _add_study(named)
         _add_json(named)
 
     compare = _add(group, "compare", "hold two studies, or two trials, against each other", "findings.compare")
@@ -168,6 +168,10 @@ def _add_study_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--root", "--data-root", dest="root", help="the data set's folder, in place of the one in the file"
     )
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("study", help="the study's name in the store")
 
 
 def _add_json(parser: argparse.ArgumentParser, summary: str = "print JSON") -> None:

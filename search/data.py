@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -52,6 +53,17 @@ class Sounds(Protocol):
     def decode(self, indices: Indices) -> NDArray[np.float32]:
         """float32 (n, F): what is heard at the items at `indices`, F numbers each; zeros where nothing is."""
         ...
+
+
+def find_folder(name: str, root: Path, inner: str, mark: str) -> Path:
+    """`root`/`inner`, or `root` itself, whichever holds the file or folder `mark`.
+
+    Raises DatasetError, which tells that the data set `name` is not there.
+    """
+    for folder in (root / inner, root):
+        if (folder / mark).exists():
+            return folder
+    raise DatasetError(f"no {name} under {root}: looked for {inner}/{mark} and {mark}.")
 
 
 def decode_all(images: Images, size: int) -> Iterator[tuple[Indices, Pixels, dict[int, str]]]:

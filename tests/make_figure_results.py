@@ -16,10 +16,10 @@ from search.analysis.trials import ranked
 from search.predictions import Predictions
 from search.store import tickets
 from search.store.attempts import Attempt
-from search.store.records import Context, StudyRow, TrialRecord
+from search.store.records import Context, TrialRecord
 from search.study import StudyDefinition
 from search.tasks import EKMAN_NEUTRAL, Task
-from tests.make_records import make_record
+from tests.make_records import make_definition, make_record, make_row
 
 HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y} **bold** [a](javascript:alert(1))"
 BEGAN = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -30,19 +30,7 @@ BLOCK = {"role": "scientific", "choices": ["vit", "cls"]}
 
 def study(space: dict[str, Any] | None = None, **changes: Any) -> StudyDefinition:
     """A definition, by default of depth and learning rate."""
-    return StudyDefinition.model_validate(
-        {
-            "name": "depth_lr",
-            "question": "How deep?",
-            "dataset": {"name": "synthetic_faces", "image_size": 48},
-            "model": {"name": "clsfer"},
-            "objective": "accuracy",
-            "space": space or {"depth": DEPTH, "lr": LR},
-            "sampler": "random",
-            "budget": {"trials": 16},
-        }
-        | changes
-    )
+    return make_definition(**{"space": space or {"depth": DEPTH, "lr": LR}, "budget": {"trials": 16}} | changes)
 
 
 def trial(
@@ -133,25 +121,8 @@ def results(
     context: Context | None = None,
 ) -> Results:
     """The results of a study with these trials."""
-    row = StudyRow(
-        study_id=1,
-        name=definition.name,
-        state="open",
-        stage="done",
-        stage_at=BEGAN,
-        priority=0,
-        definition=definition,
-        data_fingerprint="pixels",
-        validation_items=400,
-        code_version="0.1.0",
-        created_at=BEGAN,
-        stage_counts={"search": Counter(record.state for record in records)},
-        epochs=0,
-        seconds=0.0,
-        search_epochs=0,
-        search_seconds=0.0,
-        context=context or Context(),
-    )
+    counts = {"search": Counter(record.state for record in records)}
+    row = make_row(definition, stage_at=BEGAN, created_at=BEGAN, stage_counts=counts, context=context or Context())
     return Results(row, records, made or {}, [], attempts([r for r in records if r.attempt], workers))
 
 

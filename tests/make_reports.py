@@ -21,9 +21,8 @@ HOSTILE = (
 
 
 def make_study(**changes: Any) -> StudyDefinition:
-    return StudyDefinition.model_validate(
-        {
-            "name": "depth_lr",
+    return make_records.make_definition(
+        **{
             "question": "Does depth help?",
             "dataset": {"name": "synthetic_faces", "image_size": 48, "root": "/home/somebody/faces"},
             "model": {"name": "clsfer", "block": "cls"},
@@ -58,17 +57,9 @@ def make_row(definition: StudyDefinition, records: Sequence[TrialRecord], **chan
     states = [record.state for record in records]
     epochs, seconds = sum(len(record.curve) for record in records), sum(record.seconds for record in records)
     facts: dict[str, Any] = {
-        "study_id": 1,
-        "name": definition.name,
-        "state": "open",
-        "stage": "done",
         "stage_at": BEGAN,
-        "priority": 0,
-        "definition": definition,
-        "data_fingerprint": "f1ngerpr1nt",
-        "validation_items": 400,
-        "code_version": "0.1.0",
         "created_at": BEGAN,
+        "data_fingerprint": "f1ngerpr1nt",
         "stage_counts": {"search": {state: states.count(state) for state in set(states)}},
         "epochs": epochs,
         "seconds": seconds,
@@ -79,7 +70,7 @@ def make_row(definition: StudyDefinition, records: Sequence[TrialRecord], **chan
             versions={"python": "3.11.7", "torch": "2.9.0"},
         ),
     }
-    return StudyRow(**facts | changes)
+    return make_records.make_row(definition, **facts | changes)
 
 
 SPLITS = {"train": 3600, "validation": 400, "test": 300}

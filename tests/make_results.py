@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,8 @@ from search.store.readings import Reading
 from search.store.records import Context, Origin, SplitFacts, StudyRow, TrialRecord
 from search.study import StudyDefinition
 from search.tasks import Task
-from tests.make_records import make_record
+from tests.make_records import NOW, make_definition, make_record, make_row
 
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
 ITEMS = 3068
 DEPTH = {"role": "scientific", "choices": [2, 4, 8]}
 LR = {"role": "nuisance", "low": 1e-6, "high": 1e-2, "log": True}
@@ -31,19 +30,8 @@ NOTEBOOK = {  # learning rate: accuracy in per cent of Baseline and CLSFER, one 
 
 
 def definition(space: dict[str, Any] | None = None, **changes: Any) -> StudyDefinition:
-    return StudyDefinition.model_validate(
-        {
-            "name": "depth_lr",
-            "question": "How deep?",
-            "dataset": {"name": "raf_db", "image_size": 48},
-            "model": {"name": "clsfer"},
-            "objective": "accuracy",
-            "space": space or {"depth": DEPTH, "lr": LR},
-            "sampler": "random",
-            "budget": {"trials": 6},
-        }
-        | changes
-    )
+    dataset = {"name": "raf_db", "image_size": 48}
+    return make_definition(**{"dataset": dataset, "space": space or {"depth": DEPTH, "lr": LR}} | changes)
 
 
 def trial(ticket: int, value: float | None, state: str = "complete", **fields: Any) -> TrialRecord:
@@ -55,26 +43,15 @@ def trial(ticket: int, value: float | None, state: str = "complete", **fields: A
 
 
 def row(study: StudyDefinition, stage: str = "done", **fields: Any) -> StudyRow:
-    made: dict[str, Any] = {
-        "study_id": 1,
-        "name": study.name,
-        "state": "open",
+    context = Context(splits={"test": SplitFacts(items=ITEMS, hash="")})
+    facts = {
         "stage": stage,
-        "stage_at": NOW,
-        "priority": 0,
-        "definition": study,
-        "data_fingerprint": "",
         "validation_items": 1000,
         "code_version": "1",
-        "created_at": NOW,
-        "stage_counts": {},
-        "epochs": 0,
-        "seconds": 0.0,
-        "search_epochs": 0,
-        "search_seconds": 0.0,
-        "context": Context(splits={"test": SplitFacts(items=ITEMS, hash="")}),
+        "context": context,
+        "data_fingerprint": "",
     }
-    return StudyRow(**made | fields)
+    return make_row(study, **facts | fields)
 
 
 def said(right: NDArray[np.bool_], groups: NDArray[np.int64] | None = None, split: str = "test") -> Predictions:

@@ -1,8 +1,9 @@
 """The account of a study, as tables of texts: on what it was done, what it took, and what became of it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
+from typing import Any
 
 from search.analysis import quantities
 from search.analysis.axes import shown, words
@@ -14,6 +15,7 @@ from search.analysis.searched import written
 from search.analysis.trials import STATES
 from search.analysis.wording import listed, sentence, spoken
 from search.store.records import TrialRecord
+from search.study.definition import DatasetSection
 
 STAGES = {"search": "search", "confirm": "fresh runs", "conclude": "reading the judging split"}
 
@@ -101,9 +103,24 @@ def data(results: Results) -> Table:
             ("share of training carved off for validation", shown(section.validation_share)),
             ("seed of that carving", str(section.split_seed)),
             *((words(name), written(value)) for name, value in section.options.items()),
+            *_beside(section),
             ("fingerprint", row.data_fingerprint),
         ]
     return Table(("", ""), tuple(rows))
+
+
+def _beside(section: DatasetSection) -> Iterator[tuple[str, str]]:
+    """The frozen network that gives the features, and the data sets beside the study's own."""
+    if section.features is not None:
+        yield "features", _with_arguments(section.features.name, section.features.arguments)
+    for companion in section.also:
+        use = {"both": "trained on and tested", "train": "trained on", "test": "tested"}[companion.use]
+        named = companion.name if companion.called == companion.name else f"{companion.called} ({companion.name})"
+        yield f"also {use}", _with_arguments(named, companion.options)
+
+
+def _with_arguments(name: str, arguments: Mapping[str, Any]) -> str:
+    return ", ".join([name, *(f"{words(key)} {written(value)}" for key, value in arguments.items())])
 
 
 def splits(results: Results) -> Table:

@@ -146,11 +146,17 @@ def shown(value: Scalar) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"
+        return value
     if value == 0 or 0.01 <= abs(value) < 1e6:
         return f"{value:.6g}" if isinstance(value, int) else f"{value:.4g}"
     mantissa, exponent = f"{value:.2e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def brief(text: str) -> str:
+    """A text short enough to stand beside an axis: the middle of a long one is left out."""
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]}…{text[1 - half :]}"
 
 
 def even_ticks(low: float, high: float) -> dict[float, str]:
@@ -166,7 +172,7 @@ def _choices_axis(label: str, parameter: Choices) -> Axis:
         choices.sort(key=_itself)
     ticks: dict[float, str] = {}
     for i, choice in enumerate(choices):
-        text = shown(choice)
+        text = brief(shown(choice))
         # plotly puts ticks of the same text in the same place
         ticks[i] = f"{text} ({i + 1})" if text in ticks.values() else text
     margin = 0 if len(choices) > 1 else 1

@@ -26,8 +26,10 @@ def level_of(study: StudyDefinition, parameters: Parameters) -> LevelKey:
 
 
 def level_values(study: StudyDefinition, parameters: Parameters) -> Parameters:
-    """The scientific ones of a configuration's parameters."""
-    return {name: parameters[name] for name in scientific(study)}
+    """The scientific ones of a configuration's parameters; of several those that differ from level to level."""
+    asked = scientific(study)
+    differing = [name for name in asked if len(study.space[name].values() or "..") > 1]
+    return {name: parameters[name] for name in differing or asked}
 
 
 def level_name(study: StudyDefinition, parameters: Parameters) -> str:

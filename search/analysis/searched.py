@@ -87,7 +87,5 @@ def pruner(study: StudyDefinition) -> str:
 
 
 def written(value: Any) -> str:
-    """A setting's value, whole: `shown` cuts long texts."""
-    if isinstance(value, list | tuple):
-        return ", ".join(map(written, value))
-    return value if isinstance(value, str) else shown(value)
+    """A setting's value."""
+    return ", ".join(map(written, value)) if isinstance(value, list | tuple) else shown(value)

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from search.analysis import look
-from search.analysis.axes import shown
+from search.analysis.axes import brief
 from search.store.attempts import Attempt
 from search.study import StudyDefinition
 
@@ -48,7 +48,7 @@ def timeline(study: StudyDefinition, attempts: Sequence[Attempt], seen: datetime
     figure.update_yaxes(
         title_text="worker",
         tickvals=[*range(len(workers))],
-        ticktext=[look.escaped(str(shown(worker))) for worker in workers],
+        ticktext=[look.escaped(brief(str(worker))) for worker in workers],
         range=[len(workers) - 0.4, -0.6],
     )
     if len(workers) > _MOST_ROWS:

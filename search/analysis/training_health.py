@@ -12,6 +12,7 @@ from search.analysis.regions import counted, region
 from search.analysis.results import Results
 from search.analysis.trials import ranked
 from search.store.records import TrialRecord
+from search.tasks import OBJECTIVES
 
 _SHARE = 0.1  # of the trials that must show it
 _CONSTANT = 0.999  # share of the predictions on one class
@@ -24,7 +25,9 @@ _Epochs = list[dict[str, float]]
 
 
 def collapse(results: Results) -> Iterator[HealthWarning]:
-    """Trials that end by predicting one class of everything."""
+    """Trials that end by predicting one class of everything, where classes are judged."""
+    if not _judges(results, "expression"):
+        return
     yield from _of_trials(
         results,
         _is_constant,
@@ -40,6 +43,8 @@ def collapse(results: Results) -> Iterator[HealthWarning]:
 
 def silent(results: Results) -> Iterator[HealthWarning]:
     """Trials that end by saying of no action unit that it is there, as suits labels that are mostly absent."""
+    if not _judges(results, "action_units"):
+        return
     yield from _of_trials(
         results,
         lambda epochs: epochs[-1].get("au_f1") == 0,
@@ -97,6 +102,12 @@ def overfitting(results: Results) -> Iterator[HealthWarning]:
                     f"{train[least]:.3g} to {train[last]:.3g}."
                 ),
             )
+
+
+def _judges(results: Results, task: str) -> bool:
+    """Whether the objective judges the task; what is trained along with another may well collapse."""
+    judged = OBJECTIVES[results.definition.objective]
+    return task in judged or not judged
 
 
 def _of_trials(

@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from search import catalog
-from search.errors import Problem, StudyFileError, UnknownName
+from search.errors import Problem, StudyFileError
 from search.history.mapping import ChoicesColumn, Mapping, RangeColumn
 from search.study import messages
-from search.study.files import read_text
+from search.study.files import named_file, read_text
 from search.study.messages import Finding
 from search.study.yaml_source import KeyPath, Located, dotted, read
 
@@ -25,11 +24,7 @@ def load_mapping(name_or_path: str) -> Mapping:
 
     Raises UnknownName where there is no such file, StudyFileError with all that is wrong in it.
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        path = catalog.mapping_path(name_or_path)
-    elif not path.exists():
-        raise UnknownName(f"there is no mapping file {path}; give the path of one, or a name.")
+    path = named_file("mapping", name_or_path, catalog.mapping_path, such_as="001_lr_model_accuracy")
     sections, problems = read(read_text(path), str(path))
     tree = Located(1, sections)
     mapping, findings = _validated(tree.plain())

@@ -111,14 +111,6 @@ class StudyRow:
         return self.tickets - self.counts.get("waiting", 0) - self.counts.get("running", 0)
 
     @property
-    def is_spent(self) -> bool:
-        """Whether its budget of epochs or hours is used up, so that no further trial of the search begins."""
-        budget = self.definition.budget
-        return (budget.epochs is not None and self.search_epochs >= budget.epochs) or (
-            budget.hours is not None and self.search_seconds >= 3600 * budget.hours
-        )
-
-    @property
     def is_done(self) -> bool:
         """Whether nothing is left to train, and nothing more will be filed."""
         return self.stage == "done"

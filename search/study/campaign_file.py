@@ -9,7 +9,7 @@ from search.study.campaign import Campaign, Layer, PresetSection, Step, StepSect
 from search.study.campaign_check import Given, check, value_at
 from search.study.campaign_sections import sound_sections
 from search.study.definition import StudyDefinition
-from search.study.files import Sections, load_study, overlaid, read_file, read_study, study_file
+from search.study.files import Sections, load_study, named_file, overlaid, read_file, read_study, study_file
 from search.study.yaml_source import KeyPath, Located, dotted
 
 
@@ -47,12 +47,7 @@ def load_campaign(name_or_path: str, *, preset: str | None = None, root: str | N
 
 def campaign_file(name_or_path: str) -> Path:
     """The file of a campaign. Raises UnknownName."""
-    if not name_or_path.endswith((".yaml", ".yml")):
-        return catalog.campaign_path(name_or_path)
-    path = Path(name_or_path)
-    if not path.exists():
-        raise UnknownName(f"there is no campaign file {path}; give the path of one, or a name such as clsfer.")
-    return path
+    return named_file("campaign", name_or_path, catalog.campaign_path, such_as="clsfer")
 
 
 class _Reading:

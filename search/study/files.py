@@ -1,5 +1,6 @@
 """Study files: found by name or path, a preset laid over, everything wrong with them told at once."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from search import catalog
@@ -47,13 +48,19 @@ def preset_names(name_or_path: str) -> list[str]:
 
 def study_file(name_or_path: str) -> Path:
     """The file of a study. Raises UnknownName."""
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        return catalog.study_path(name_or_path)
-    if not path.exists():
-        raise UnknownName(f"there is no study file {path}; give the path of one, or a name such as clsfer_lr.")
+    path = named_file("study", name_or_path, catalog.study_path, such_as="clsfer_lr")
     if path.name.endswith(catalog.CAMPAIGN_SUFFIX):
         raise UnknownName(f"{path} is no study but a campaign: `search campaign launch {path}` runs it.")
+    return path
+
+
+def named_file(kind: str, name_or_path: str, shipped: Callable[[str], Path], *, such_as: str) -> Path:
+    """The YAML file of that path, or what `shipped` finds by name. Raises UnknownName."""
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        return shipped(name_or_path)
+    if not path.exists():
+        raise UnknownName(f"there is no {kind} file {path}; give the path of one, or a name such as {such_as}.")
     return path
 
 

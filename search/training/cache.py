@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +21,8 @@ from search.data import Indices, Split, Splits, Target
 from search.errors import CacheError
 from search.tasks import Task
 from search.training import sealed
-from search.training.aside import alone, filled_aside, lock_of
+from search.training.aside import alone, lock_of
 from search.training.items import Items
-
-if TYPE_CHECKING:
-    from search.training.fill import Filled
 
 CONTENT = 1  # raised whenever the same data would be decoded or carved otherwise
 FORMAT: Literal[2] = 2  # raised whenever a folder is laid out otherwise
@@ -130,38 +127,26 @@ def prepare(
     cause = json.dumps([*given, "test"] if test_only else given)
     fingerprint = blake2b(cause.encode(), digest_size=16).hexdigest()
     folder = folder_of(cache, name, image_size, fingerprint)
-    if folder.exists():
-        return folder
-    # It takes scikit-learn a second to load, and who only opens what is filled needs none of it.
-    from search.training.fill import fill
 
-    def manifest(filled: "Filled", files: dict[str, sealed.File]) -> Manifest:
-        return Manifest(
+    def filled(aside: Path) -> tuple[tuple[str, ...], Callable[[dict[str, sealed.File]], Manifest]]:
+        # It takes scikit-learn a second to load, and who only opens what is filled needs none of it.
+        from search.training.fill import fill
+
+        wanted = _wanted(splits, test_only)
+        written = fill(aside, wanted, splits.classes, image_size, carved, bad_share, test_only, progress)
+        return written.files, lambda files: Manifest(
             name=name,
             fingerprint=fingerprint,
             image_size=image_size,
             classes=splits.classes,
             carved=carved,
-            counts=filled.counts,
-            unreadable=filled.unreadable,
-            sounds=filled.sounds,
+            counts=written.counts,
+            unreadable=written.unreadable,
+            sounds=written.sounds,
             files=files,
         )
 
-    wanted = _wanted(splits, test_only)
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with alone(lock_of(folder)):
-            if not folder.exists():
-                with filled_aside(folder) as aside:
-                    if not sealed.is_sealed(aside, Manifest):
-                        filled = fill(
-                            aside, wanted, splits.classes, image_size, carved, bad_share, test_only, progress
-                        )
-                        sealed.seal(aside, filled.files, lambda files: manifest(filled, files))
-    except OSError as error:
-        raise CacheError(f"{folder} can't be written: {error}. Free some space or set SEARCH_HOME.") from error
-    return folder
+    return sealed.ensure(folder, Manifest, filled)
 
 
 def folder_of(cache: Path, name: str, image_size: int, fingerprint: str) -> Path:

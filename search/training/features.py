@@ -21,7 +21,6 @@ from search import catalog
 from search.errors import CacheError, DatasetError
 from search.training import sealed
 from search.training.arithmetic import deterministic, memory_layout
-from search.training.aside import alone, filled_aside, lock_of
 from search.training.augment import normalize
 from search.training.cache import CachedSplit, Prepared
 from search.training.journal import Journal
@@ -84,23 +83,14 @@ def compute(data: Prepared, extractor: Extractor, *, cache: Path, progress: Prog
         raise DatasetError(f"{data.name} has no sound: set `sounds: false` under `dataset.features`.")
     fingerprint = extractor.fingerprint(data)
     folder = folder_of(cache, data, extractor.model, fingerprint)
-    if folder.exists():
-        return folder
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with alone(lock_of(folder)):
-            if not folder.exists():
-                with filled_aside(folder) as aside:
-                    if not sealed.is_sealed(aside, Manifest):
-                        widths = _fill(aside, splits, extractor, data.image_size, progress)
-                        sealed.seal(
-                            aside,
-                            [f"{name}.vectors" for name in splits],
-                            lambda files: Manifest(fingerprint=fingerprint, widths=widths, files=files),
-                        )
-    except OSError as error:
-        raise CacheError(f"{folder} can't be written: {error}. Free some space or set SEARCH_HOME.") from error
-    return folder
+
+    def filled(aside: Path) -> tuple[list[str], Callable[[dict[str, sealed.File]], Manifest]]:
+        widths = _fill(aside, splits, extractor, data.image_size, progress)
+        return [f"{name}.vectors" for name in splits], lambda files: Manifest(
+            fingerprint=fingerprint, widths=widths, files=files
+        )
+
+    return sealed.ensure(folder, Manifest, filled)
 
 
 def folder_of(cache: Path, data: Prepared, model: str, fingerprint: str) -> Path:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from search.errors import CacheError
-from search.training.aside import sync
+from search.training.aside import alone, filled_aside, lock_of, sync
 
 MANIFEST = "manifest.json"
 SMALL = 64 << 20  # bytes; a file up to this size is read whole at every opening
@@ -31,6 +31,30 @@ class Manifest(BaseModel):
 
 
 M = TypeVar("M", bound=Manifest)
+
+
+def ensure(
+    folder: Path, kind: type[M], fill: Callable[[Path], tuple[Iterable[str], Callable[[dict[str, File]], M]]]
+) -> Path:
+    """`folder`, filled and sealed unless it stands already; one process fills it while the others wait.
+
+    fill: writes files into a folder that may hold what a killed process has left there, and returns their names
+        and what makes the manifest of them. What it writes takes the name `folder` once it is sealed.
+
+    Raises CacheError where the folder can't be written.
+    """
+    if folder.exists():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with alone(lock_of(folder)):
+            if not folder.exists():
+                with filled_aside(folder) as aside:
+                    if not is_sealed(aside, kind):
+                        seal(aside, *fill(aside))
+    except OSError as error:
+        raise CacheError(f"{folder} can't be written: {error}. Free some space or set SEARCH_HOME.") from error
+    return folder
 
 
 def seal(folder: Path, names: Iterable[str], manifest: Callable[[dict[str, File]], Manifest]) -> None:

@@ -35,33 +35,44 @@ def carve(
 
     The items are dealt into `round(1 / share)` folds (scikit-learn's StratifiedGroupKFold), or as many as there
     are groups, or items of the largest class, where these are fewer. Of the folds that leave every class on both
-    sides, the first of those nearest to the share in size is the validation split.
+    sides, the first of those nearest to the share in size is the validation split. Where there is no such fold,
+    the items are dealt into one fold fewer, and so on.
 
     labels: int64 (N,), indices into `classes`, or -1 for an item without a class.
     groups: int64 (N,); items of one group stay on one side.
     share: in (0, 0.5].
 
-    Raises DatasetError naming the rarest class where not every class can be on both sides.
+    Raises DatasetError, naming the rarest class, where not every class comes to be on both sides.
     """
     if not 0 < share <= 0.5:
         raise DatasetError(f"the validation share is {share:g}: give a share above 0 and at most 0.5.")
     demanded = np.unique(labels) if (labels == -1).all() else np.arange(len(classes))
     spread = [len(np.unique(groups[labels == label])) for label in demanded]
-    if min(spread) >= 2:
-        largest = int(np.unique(labels, return_counts=True)[1].max())
-        count = min(round(1 / share), largest, len(np.unique(groups)))
-        folds = _Dealer(count, shuffle=True, random_state=seed)
-        with warnings.catch_warnings():  # of classes with fewer items than folds: some fold will have them
-            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-            dealt: list[tuple[Indices, Indices]] = list(folds.split(labels, labels, groups))
+    rarest = "in all" if demanded[0] == -1 else f"of class {classes[int(np.argmin(spread))]!r}"
+    refusal = "no validation split with every class in it can be carved from train: "
+    if min(spread) < 2:
+        raise DatasetError(
+            f"{refusal}there are only {min(spread)} separate images or subjects {rarest}. Add some, or give a "
+            "validation split."
+        )
+    largest = int(np.unique(labels, return_counts=True)[1].max())
+    for count in range(min(round(1 / share), largest, len(np.unique(groups))), 1, -1):
+        dealt = _dealt(labels, groups, count, seed)
         whole = [fold for fold in dealt if all(np.isin(demanded, labels[side]).all() for side in fold)]
         if whole:
             return min(whole, key=lambda fold: abs(len(fold[1]) - share * len(labels)))
-    rarest = "in all" if demanded[0] == -1 else f"of class {classes[int(np.argmin(spread))]!r}"
     raise DatasetError(
-        f"no validation split with every class in it can be carved from train: there are only {min(spread)} "
-        f"separate images or subjects {rarest}. Add some, or give a validation split."
+        f"{refusal}images of one subject, and near-duplicates, stay together, and these leave some class on one "
+        f"side only. The fewest, {min(spread)} separate images or subjects, are {rarest}: add some, or give a "
+        "validation split."
     )
+
+
+def _dealt(labels: Indices, groups: Indices, count: int, seed: int) -> list[tuple[Indices, Indices]]:
+    """The items outside and inside of each of `count` folds."""
+    with warnings.catch_warnings():  # of classes with fewer items than folds: some fold will have them
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return list(_Dealer(count, shuffle=True, random_state=seed).split(labels, labels, groups))
 
 
 def thumbnails(pixels: Pixels) -> Pixels:

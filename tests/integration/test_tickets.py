@@ -221,7 +221,6 @@ def test_the_budget_is_exact(store: Store, tmp_path: Path, budget: str, claims: 
         claimed += 1
     assert claimed == claims
     row = store.run(lambda c: studies.find_by_id(c, study.study_id))
-    assert row.is_spent == (claims < 4)
     assert not row.is_done, "trials still run"
 
 

@@ -1,7 +1,7 @@
 """torchvision's and timm's networks by name: their sizes, and the weights files that they take or refuse."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import timm
 import torch
 import torch.nn.functional as F
 import torchvision
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from search import catalog
@@ -20,13 +19,7 @@ build = catalog.model("backbone")
 features = catalog.features("backbone")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting threads than they gain, on a busy machine all the more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def on_paper(**arguments: Any) -> nn.Module:
@@ -132,15 +125,6 @@ def test_weights_are_loaded_but_for_the_last_layer(tmp_path: Path, network: str,
     assert all(torch.equal(ours[key], theirs[key]) for key in ours if not key.endswith("num_batches_tracked"))
 
 
-def test_safetensors_are_loaded(tmp_path: Path) -> None:
-    theirs = pretrained("test_resnet").state_dict()
-    save_file(theirs, tmp_path / "weights.safetensors")
-    ours = features(
-        image_size=32, network="test_resnet", weights=str(tmp_path / "weights.safetensors")
-    ).state_dict()
-    assert torch.equal(ours["conv1.0.weight"], theirs["conv1.0.weight"])
-
-
 def test_positions_of_a_vit_are_stretched_to_the_images(tmp_path: Path) -> None:
     with torch.device("meta"):
         published = torchvision.models.vit_b_32()
@@ -183,41 +167,6 @@ def test_weights_of_another_network(
     ) as refusal:
         features(image_size=32, network=network, weights=str(tmp_path / "other.pth"))
     assert "\n" not in str(refusal.value) and len(str(refusal.value)) < 1200
-
-
-class Bomb:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
-        return Path.touch, (self.path,)
-
-
-def test_code_in_a_weights_file_is_not_run(tmp_path: Path) -> None:
-    torch.save({"conv1.weight": Bomb(tmp_path / "burst")}, tmp_path / "bomb.pth")
-    with pytest.raises(WeightsError, match=r"bomb.pth is damaged or no state dict"):
-        build(outputs=7, image_size=32, weights=str(tmp_path / "bomb.pth"))
-    assert not (tmp_path / "burst").exists()
-
-
-@pytest.mark.parametrize("name", ["damaged.pth", "damaged.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04 cut short"])
-def test_damaged_weights_file(tmp_path: Path, name: str, content: bytes) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(WeightsError, match=f"{name} is damaged"):
-        build(outputs=7, image_size=32, weights=str(tmp_path / name))
-
-
-@pytest.mark.parametrize("content", [torch.ones(3), [torch.ones(3)], {"epoch": 3}, {}], ids=str)
-def test_no_state_dict(tmp_path: Path, content: object) -> None:
-    torch.save(content, tmp_path / "other.pth")
-    with pytest.raises(WeightsError, match=r"other.pth (is damaged|holds|does not fit)"):
-        build(outputs=7, image_size=32, weights=str(tmp_path / "other.pth"))
-
-
-def test_no_weights_file(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"absent.pth is no file"):
-        build(outputs=7, image_size=32, weights=str(tmp_path / "absent.pth"))
 
 
 @pytest.mark.parametrize(

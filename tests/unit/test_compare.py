@@ -11,9 +11,10 @@ from search.analysis.compare_words import rows, sentences
 from search.analysis.results import Results
 from search.errors import NotComparable, UnknownName
 from search.predictions import Predictions
-from search.store.records import Context, Origin, SplitFacts, StudyRow, TrialRecord
+from search.store.records import Context, Origin, SplitFacts, TrialRecord
 from search.study import StudyDefinition
 from search.tasks import Task
+from tests.make_records import make_row
 from tests.unit.test_figures import trial
 
 ITEMS = 300
@@ -75,25 +76,15 @@ def made(
     **changes: Any,
 ) -> Results:
     facts: dict[str, Any] = {
-        "study_id": 1,
-        "name": definition.name,
-        "state": "open",
-        "stage": "done",
-        "stage_at": None,
-        "priority": 0,
-        "definition": definition,
         "data_fingerprint": "f" * 32,
         "validation_items": 100,
-        "code_version": "0.1.0",
-        "created_at": None,
-        "stage_counts": {},
         "epochs": 8,
         "seconds": 60.0,
         "search_epochs": 4,
         "search_seconds": 30.0,
         "context": context,
     }
-    return Results(StudyRow(**facts | changes), records, predictions or {}, [])
+    return Results(make_row(definition, **facts | changes), records, predictions or {}, [])
 
 
 def two(a: Results, b: Results, *, trials: tuple[int, int] | None = None) -> Compared:

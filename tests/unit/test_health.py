@@ -215,7 +215,10 @@ def test_a_loss_that_falls_while_nothing_is_learnt() -> None:
 
 
 def test_units_that_are_never_found() -> None:
-    found = of("collapse", with_curves(searched(inside), lambda record, epoch: {"au_f1": 0.0, "au_total": 0.4}))
+    silent = with_curves(searched(inside), lambda record, epoch: {"au_f1": 0.0, "au_total": 0.4})
+    definition = silent.definition.model_copy(update={"objective": "au_f1"})
+    found = of("collapse", replace(silent, row=replace(silent.row, definition=definition)))
+    assert not warnings(silent)  # units beside the expressions that are judged
     assert found.message.startswith("60 of 60 complete trials never find an action unit that is there")
     assert "its mean action-unit F1 is 0 after 10 epochs" in found.evidence
     assert not warnings(with_curves(searched(inside), lambda record, epoch: {"au_f1": 0.01}))

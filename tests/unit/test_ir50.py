@@ -1,6 +1,6 @@
 """The frozen face network: its names and sizes are those of the original, and its weights file is held to them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,7 @@ features = catalog.features("ir50")
 SMALL: dict[str, Any] = {"image_size": 48, "width": 4, "depths": (1, 2, 1, 1)}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting threads than they gain, on a busy machine all the more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def on_paper() -> nn.Module:
@@ -110,18 +104,6 @@ def test_weights_of_another_network(
     with pytest.raises(WeightsError, match=rf"other.pth does not fit ir50: .*{message}") as refusal:
         features(**SMALL, weights=str(tmp_path / "other.pth"))
     assert "\n" not in str(refusal.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04 cut short"])
-def test_damaged_weights_file(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "damaged.pth").write_bytes(content)
-    with pytest.raises(WeightsError, match=r"damaged.pth is damaged or no state dict"):
-        features(**SMALL, weights=str(tmp_path / "damaged.pth"))
-
-
-def test_no_weights_file(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"absent.pth is no file"):
-        features(**SMALL, weights=str(tmp_path / "absent.pth"))
 
 
 @pytest.mark.parametrize(

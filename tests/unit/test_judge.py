@@ -18,7 +18,9 @@ from search.training.judge import judge
 from search.training.recipe import Recipe
 from search.training.run import train
 
-from .test_run import CPU, data, noisy_quadrants, one_thread, recipe  # noqa: F401 - the first two are fixtures
+from .test_run import CPU, data, noisy_quadrants, recipe  # noqa: F401 - the first two are fixtures
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def run(given: Recipe, prepared: Prepared, folder: Path, attempt: int = 1, epochs: int = 99) -> list[Epoch]:

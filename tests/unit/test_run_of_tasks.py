@@ -1,6 +1,5 @@
 """Runs that train several tasks, sequences or several data sets, and what is said of them afterwards."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,7 @@ from .test_judge import judged, run
 CLASSES = ("calm", "glad", "sad")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def split(count: int, seed: int, *, name: str = "own", groups: int = 1, vectors: bool = False) -> CachedSplit:

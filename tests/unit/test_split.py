@@ -74,6 +74,14 @@ def test_a_data_set_smaller_than_the_folds_is_carved_all_the_same():
     assert labels[train].tolist() == labels[validation].tolist() == [0, 1, 2]
 
 
+def test_fewer_folds_are_dealt_where_no_fold_has_every_class():
+    labels = np.repeat(np.arange(6), [10, 9, 8, 7, 6, 6])
+    for seed in range(20):
+        sides = carve(labels, np.arange(46), classes="abcdef", share=0.1, seed=seed)
+        assert [np.unique(labels[side]).tolist() for side in sides] == [[0, 1, 2, 3, 4, 5]] * 2
+        assert len(sides[1]) <= 9  # as many folds as the rarest class has items, at the fewest
+
+
 def test_fewer_groups_than_folds_leave_neither_side_empty():
     train, validation = carve(LABELS, ALONE % 4, classes=CLASSES, share=0.1, seed=0)
     assert (len(train), len(validation)) == (750, 250)
@@ -101,6 +109,11 @@ def test_items_without_a_class_need_not_be_on_both_sides():
         (np.repeat([0, 2], 50), np.arange(100), "only 0 separate images or subjects of class 'fear'"),
         (np.repeat([0, 1, 2], [50, 40, 10]), np.repeat([*range(90), 99], [1] * 90 + [10]), "only 1 .*'neutral'"),
         (np.full(9, -1), np.zeros(9, np.int64), "only 1 separate images or subjects in all"),
+        (  # three groups, each without one of the classes
+            np.tile([0, 1, 1, 2, 2, 0], 10),
+            np.tile([0, 0, 1, 1, 2, 2], 10),
+            "leave some class on one side only. The fewest, 2 separate .*, are of class 'anger': add some",
+        ),
     ],
 )
 def test_a_class_that_cannot_be_on_both_sides_is_named(labels, groups, message):

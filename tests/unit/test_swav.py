@@ -1,6 +1,6 @@
 """Networks pretrained without labels: the layouts of their files, written here, and the published head."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,7 @@ build = catalog.model("swav")
 State = dict[str, Tensor]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting threads than they gain, on a busy machine all the more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def parameters(model: nn.Module) -> int:
@@ -148,38 +142,3 @@ def test_weights_of_another_network(
     with pytest.raises(WeightsError, match=rf"other.pth does not fit resnet18: .*{message}") as refusal:
         build(outputs=7, network="resnet18", head="projection", weights=str(tmp_path / "other.pth"))
     assert "\n" not in str(refusal.value)
-
-
-@pytest.mark.parametrize("content", [b"", b"not weights", b"PK\x03\x04 cut short"])
-def test_damaged_weights_file(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "damaged.pth").write_bytes(content)
-    with pytest.raises(WeightsError, match=r"damaged.pth is damaged or no state dict"):
-        build(outputs=7, network="resnet18", weights=str(tmp_path / "damaged.pth"))
-
-
-def test_a_cut_file(tmp_path: Path, trained: State) -> None:
-    torch.save(swav(trained), tmp_path / "cut.pth")
-    content = (tmp_path / "cut.pth").read_bytes()
-    (tmp_path / "cut.pth").write_bytes(content[: len(content) // 2])
-    with pytest.raises(WeightsError, match=r"cut.pth is damaged"):
-        build(outputs=7, network="resnet18", weights=str(tmp_path / "cut.pth"))
-
-
-class Bomb:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
-        return Path.touch, (self.path,)
-
-
-def test_code_in_a_weights_file_is_not_run(tmp_path: Path) -> None:
-    torch.save({"state_dict": Bomb(tmp_path / "burst")}, tmp_path / "bomb.pth")
-    with pytest.raises(WeightsError, match=r"bomb.pth is damaged"):
-        build(outputs=7, network="resnet18", weights=str(tmp_path / "bomb.pth"))
-    assert not (tmp_path / "burst").exists()
-
-
-def test_no_weights_file(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"absent.pth is no file"):
-        build(outputs=7, network="resnet18", weights=str(tmp_path / "absent.pth"))

@@ -1,7 +1,6 @@
 """The temporal network against the published sizes and formula, and what each output may depend on."""
 
 import importlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,13 +18,7 @@ COLUMNS = {"valence_arousal": 2, "action_units": 12, "expression": 7}
 SMALL: dict[str, Any] = {"columns": COLUMNS, "features": {"images": 6, "sounds": 3}, "channels": 8, "dropout": 0.0}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Networks this small lose more to waiting threads than they gain, on a busy machine all the more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def parameters(model: nn.Module) -> int:
