@@ -27,19 +27,19 @@ question: Which learning rate suits faces that move?
 dataset:
   name: synthetic_faces
   image_size: 32
-  images: 1800
-  test_images: 300
+  images: 900
+  test_images: 150
   frames: 30
   missing: 0.1
   features: {name: ir50, width: 8, depths: [1, 1, 1, 1], crop: 32, sounds: true}
 model: {name: tcn, channels: 16, blocks: 2, kernel_size: 3, attention: true, standardize: true, sounds: true}
 objective: abaw_mean
-training: {epochs: 16, batch_size: 2, window: 20, hop: 5, tasks: expression+valence+arousal+action_units}
+training: {epochs: 8, batch_size: 2, window: 20, hop: 5, tasks: expression+valence+arousal+action_units}
 space:
   lr: {role: scientific, choices: [1e-4, 3e-3]}
 sampler: grid
 budget: {trials: 2}
-confirm: {seeds: 2}
+confirm: {seeds: 1}
 """
 
 KNOBS = """
@@ -133,7 +133,7 @@ def calm_and_killed(service: Service, text: str, name: str) -> list[TrialRecord]
 
 def test_sequences_of_vectors_survive_a_kill_bit_for_bit(service: Service) -> None:
     trials = calm_and_killed(service, SEQUENCES, "sequences")
-    assert [trial.stage for trial in trials].count("conclude") == 4
+    assert [trial.stage for trial in trials].count("conclude") == 2
     searched = [trial for trial in trials if trial.stage == "search"]
     assert all({"ccc_valence", "ccc_arousal", "au_f1"} <= set(trial.epochs[1]) for trial in searched)
     assert list((service.settings.home / "cache").glob("*/train.vectors"))

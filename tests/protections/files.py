@@ -86,7 +86,7 @@ PROTECTIONS: list[Protection] = [
     protection(
         "the refusal of another definition",
         "search/store/studies.py",
-        "if row.definition_hash != definition.hash:",
+        "if differences := StudyDefinition.from_json(row.definition).differences(definition):",
         "if False:",
         f"{_TICKETS}::test_another_definition_under_that_name_is_refused",
         f"{_VERSIONS}::test_two_definitions_launched_under_one_name_at_once",
