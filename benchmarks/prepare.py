@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
@@ -88,7 +89,7 @@ def make_set(root: Path, count: int, *, links: bool) -> None:
 
 
 def prepare(root: Path, home: Path, size: int) -> tuple[float, float]:
-    """Seconds that `search data prepare` takes, and the most memory it held, in MB (10^6 bytes)."""
+    """Seconds that `search data prepare` takes, and the most memory that it and its children held, in MB."""
     study = root / "benchmark.yaml"
     study.write_text(STUDY.format(size=size))
     command = [sys.executable, "-m", "search", "data", "prepare", str(study), "--root", str(root)]
@@ -97,16 +98,27 @@ def prepare(root: Path, home: Path, size: int) -> tuple[float, float]:
         command, env=os.environ | {"SEARCH_HOME": str(home)}, stdout=subprocess.DEVNULL
     ) as process:
         while process.poll() is None:
-            peak = peak_memory(process.pid) or peak  # it only grows, once the process runs its own program
+            peak = max(peak, sum(map(peak_memory, family(process.pid))))
             time.sleep(0.05)
     assert process.returncode == 0
     return time.perf_counter() - start, peak
 
 
+def family(process: int) -> list[int]:
+    """A process and its children, those that are there."""
+    try:
+        return [process, *(child.pid for child in psutil.Process(process).children(recursive=True))]
+    except psutil.NoSuchProcess:
+        return []
+
+
 def peak_memory(process: int) -> float:
     """The most memory that a process held since it began, in MB; 0 once it is gone. For Linux only."""
     # What getrusage tells of a child counts what its parent held when it was forked.
-    status = Path(f"/proc/{process}/status").read_text()
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     return int(found[1]) * 1024 / 1e6 if found else 0.0
 

@@ -40,6 +40,9 @@ class StudyFileError(SearchError):
         lines = [f"{path}:{problem.line}: {problem.key}: {problem.message}" for problem in self.problems]
         super().__init__("\n".join(lines))
 
+    def __reduce__(self) -> tuple[type["StudyFileError"], tuple[str, list[Problem]]]:
+        return type(self), (self.path, self.problems)  # what it takes to raise it in another process
+
 
 class CampaignFileError(SearchError):
     """A campaign file is malformed, or a study that it names is; carries what is wrong with each file."""

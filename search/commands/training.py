@@ -4,7 +4,9 @@ What trains is loaded by the commands that do: it takes a quarter of a gigabyte,
 """
 
 from argparse import Namespace
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
+from multiprocessing import get_context
 
 from search import catalog, console
 from search.settings import Settings
@@ -70,7 +72,9 @@ def data_check(arguments: Namespace, settings: Settings) -> int:
 
 
 def data_prepare(arguments: Namespace, settings: Settings) -> int:
-    definition = _definition(arguments)
+    # In a process that ends: the model's file is asked for its arguments, and loads half a gigabyte of torch.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
+        definition = aside.submit(_definition, arguments).result()
     with console.progress_bar(f"preparing {definition.dataset.name}") as progress:
         folder, manifest = data.prepare(definition, settings, progress)
     print(f"{folder} (fingerprint {manifest.fingerprint})")

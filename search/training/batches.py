@@ -93,7 +93,7 @@ class Windows:
         self.rows = np.arange(len(split.items))
         _labelled(name, labels)
         self._device = device
-        self._vectors = split.vectors
+        self._vectors = np.asarray(split.vectors)
         self.values = torch.from_numpy(labels.values).to(device)
         self.mask = torch.from_numpy(labels.mask).to(device)
         self._sequences = _sequences(split.groups)
@@ -124,11 +124,12 @@ class Windows:
 
     def _batch(self, windows: Sequence[Indices], length: int) -> Batch:
         """Windows of `length` frames; shorter ones are padded with zeros."""
-        vectors = np.zeros((len(windows), length, self._vectors.shape[1]), self._vectors.dtype)
+        vectors = np.empty((len(windows), length, self._vectors.shape[1]), self._vectors.dtype)
         frames = np.zeros((len(windows), length), np.int64)
         there = np.zeros((len(windows), length, 1), np.bool_)
         for i, rows in enumerate(windows):
             vectors[i, : len(rows)] = self._vectors[rows[0] : rows[-1] + 1]
+            vectors[i, len(rows) :] = 0
             frames[i, : len(rows)], there[i, : len(rows)] = rows, True
         at = torch.from_numpy(frames).to(self._device)
         return Batch(

@@ -51,7 +51,7 @@ PROTECTIONS: list[Protection] = [
     protection(
         "preparing damaged data again",
         "search/worker/data.py",
-        "            cache.discard_damaged(folder)\n",
+        "            _discard_damaged(source.cache, record)\n",
         "            raise\n",
         f"{_DISK}::test_damaged_prepared_data_are_prepared_again",
     ),
@@ -86,7 +86,7 @@ PROTECTIONS: list[Protection] = [
     protection(
         "the refusal of another definition",
         "search/store/studies.py",
-        "if row.definition_hash != definition.hash:",
+        "if differences := StudyDefinition.from_json(row.definition).differences(definition):",
         "if False:",
         f"{_TICKETS}::test_another_definition_under_that_name_is_refused",
         f"{_VERSIONS}::test_two_definitions_launched_under_one_name_at_once",
