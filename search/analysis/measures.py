@@ -44,8 +44,12 @@ _ABAW = {
 
 
 def metrics(predictions: Predictions) -> tuple[str, ...]:
-    """Every metric that `measured` knows of them, in the order of `search.tasks`."""
-    return tuple(metric for metric in OBJECTIVES if is_measurable(predictions, metric))
+    """Every metric that `measured` knows of them, in the order of `search.tasks`.
+
+    Of a single task not abaw_mean, which is then the metric of that task again.
+    """
+    redundant = set() if predictions.beside else {"abaw_mean"}
+    return tuple(name for name in OBJECTIVES if name not in redundant and is_measurable(predictions, name))
 
 
 def is_measurable(predictions: Predictions, metric: str) -> bool:
