@@ -44,7 +44,7 @@ def judge(
     with deterministic(device):
         network = Network(recipe, data, plan, device)
         network.model.load_state_dict(best["model"])
-        tested = [member for member in plan.members if member.use != "train"]
+        tested = [member for member in plan.members if member.use != "train" and member.heads]
         said = [_said(recipe, plan, member, network, device, on_step) for member in tested]
     about = {
         "recipe": recipe.model_dump_json(),

@@ -139,6 +139,17 @@ def test_other_data_sets_are_trained_on_tested_and_reported(tmp_path: Path) -> N
     assert sorted(set(mapped.truth.tolist())) == [0, 1]  # by name: their first class is our second
 
 
+def test_a_data_set_without_labels_of_what_is_trained_is_not_tested(tmp_path: Path) -> None:
+    other = prepared(name="other")
+    assert other.test is not None
+    units = {Task.ACTION_UNITS: other.test.targets[Task.ACTION_UNITS]}
+    other = replace(other, test=replace(other.test, targets=units))
+    data = replace(prepared(), companions=(("other", "test", other),))
+    given = recipe("accuracy", epochs=1)
+    run(given, data, tmp_path / "run")
+    assert judged(given, data, tmp_path / "run").elsewhere == ()
+
+
 def test_spaces_with_heads_of_their_own_alternate(tmp_path: Path) -> None:
     moods = replace(prepared(name="moods"), classes=MIKELS, name="moods")
     data = replace(prepared(), companions=(("moods", "train", moods),))
