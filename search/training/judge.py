@@ -14,7 +14,7 @@ from search.training.arithmetic import deterministic
 from search.training.cache import Prepared
 from search.training.checkpoint import Checkpoints
 from search.training.heads import Layout, Member, labels, layout
-from search.training.loading import split_batches
+from search.training.loading import batches_of
 from search.training.network import Network
 from search.training.recipe import Recipe
 
@@ -72,7 +72,8 @@ def _said(
     counting = found if not OBJECTIVES[recipe.objective] else found[:1]
     judged = np.any([each.there for each in counting], axis=0)
     rows = np.flatnonzero(judged)
-    batches = split_batches(name, member, split, plan, recipe.knobs, device)
+    own = labels(split, data.classes, member.heads, plan.width)
+    batches = batches_of(name, split, own, recipe.knobs, device)
     outputs = np.full((len(split.items), plan.width), np.nan, np.float32)
     outputs[batches.rows] = network.outputs(batches, on_step).cpu().numpy()
     predictions = [
@@ -87,5 +88,4 @@ def _said(
         )
         for each in found
     ]
-    dropped = labels(split, data.classes, member.heads, plan.width).dropped
-    return replace(predictions[0], beside=tuple(predictions[1:]), dropped=dropped)
+    return replace(predictions[0], beside=tuple(predictions[1:]), dropped=own.dropped)

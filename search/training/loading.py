@@ -8,7 +8,7 @@ import torch
 from search.errors import DatasetError
 from search.training.batches import Alternating, Batches, Pooled, Sampled, Windows
 from search.training.cache import CachedSplit
-from search.training.heads import Layout, Member, classes_of, labels
+from search.training.heads import Labels, Layout, Member, classes_of, labels
 from search.training.recipe import Knobs
 
 _Items = TypeVar("_Items", Batches, Batches | Windows)
@@ -50,7 +50,16 @@ def split_batches(
     name: str, member: Member, split: CachedSplit, layout: Layout, knobs: Knobs, device: torch.device
 ) -> Batches | Windows:
     """One split of a data set; `name` is that of the split. Raises DatasetError where it has no label."""
-    own = labels(split, member.data.classes, member.heads, layout.width)
+    return batches_of(name, split, labels(split, member.data.classes, member.heads, layout.width), knobs, device)
+
+
+def batches_of(
+    name: str, split: CachedSplit, own: Labels, knobs: Knobs, device: torch.device
+) -> Batches | Windows:
+    """A split whose labels are laid out already: its images, or windows of its sequences.
+
+    own: its labels. Raises as `split_batches`.
+    """
     if split.vectors is None:
         return Batches(name, split, own, device)
     return Windows(name, split, own, device, window=knobs.window, hop=knobs.hop)
