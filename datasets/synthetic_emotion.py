@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from search.data import About, Indices, Pixels, Split, Splits, Target
 from search.errors import DatasetError
+from search.images import drawn
 from search.tasks import EKMAN, EKMAN_NEUTRAL, MIKELS, POLAR, Task
 
 ABOUT = About(
@@ -250,12 +251,9 @@ class RenderedScenes:
 
     def decode(self, indices: Indices, size: int) -> tuple[Pixels, dict[int, str]]:
         """The scenes at `indices`, drawn at `size` (16 to 256); none is unreadable. Raises DatasetError."""
-        if not 16 <= size <= 256:
-            raise DatasetError(f"synthetic_emotion: image size is {size}; scenes are drawn at 16 to 256 pixels.")
-        pixels = np.empty((len(indices), size, size, 3), np.uint8)
-        step = max(1, PIXELS_AT_ONCE // size**2)
-        for start in range(0, len(indices), step):
-            self._draw(indices[start : start + step], pixels[start : start + step])
+        pixels = drawn(
+            self._draw, indices, size, dataset="synthetic_emotion", things="scenes", at_once=PIXELS_AT_ONCE
+        )
         return pixels, {}
 
     def _draw(self, indices: Indices, pixels: Pixels) -> None:

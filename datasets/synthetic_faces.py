@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from search.data import About, Indices, Pixels, Split, Splits, Target
 from search.errors import DatasetError
+from search.images import drawn
 from search.tasks import ACTION_UNITS, EKMAN, EKMAN_NEUTRAL, Task
 
 Array = NDArray[Any]  # float32 unless said otherwise
@@ -213,12 +214,9 @@ class RenderedFaces:
 
     def decode(self, indices: Indices, size: int) -> tuple[Pixels, dict[int, str]]:
         """The faces at `indices`, drawn at `size` (16 to 256); none is unreadable. Raises DatasetError."""
-        if not 16 <= size <= 256:
-            raise DatasetError(f"synthetic_faces: image size is {size}; faces are drawn at 16 to 256 pixels.")
-        pixels = np.empty((len(indices), size, size, 3), np.uint8)
-        step = max(1, PIXELS_AT_ONCE // size**2)
-        for start in range(0, len(indices), step):
-            self._draw(indices[start : start + step], pixels[start : start + step])
+        pixels = drawn(
+            self._draw, indices, size, dataset="synthetic_faces", things="faces", at_once=PIXELS_AT_ONCE
+        )
         return pixels, {}
 
     def _draw(self, indices: Indices, pixels: Pixels) -> None:
